@@ -1,0 +1,1 @@
+"""curate: from a raw web crawl to a training-ready dataset."""

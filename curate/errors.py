@@ -1,0 +1,43 @@
+"""Every error of curate.
+
+    CurateError                what a user can cause or meet; the message is at most three lines
+    ├── DefinitionError        the pipeline file, a parameter or a step's value is wrong   (exit 2)
+    ├── InputError             an input is missing or cannot be read at all                (exit 2)
+    ├── StorageError           the run cannot be written, such as a full disk              (exit 1)
+    └── DocumentError          one document cannot be processed: it is recorded as failed
+
+A message says where, what, what is allowed and what to do next. Anything that is not a CurateError
+is a defect of curate and keeps its stack trace.
+"""
+
+from __future__ import annotations
+
+
+class CurateError(Exception):
+    """An error with a message written for the user."""
+
+
+class DefinitionError(CurateError):
+    """The pipeline definition, a parameter or the value of a step is wrong."""
+
+
+class InputError(CurateError):
+    """An input does not exist or cannot be opened."""
+
+
+class StorageError(CurateError):
+    """The output cannot be written."""
+
+
+class DocumentError(CurateError):
+    """One document cannot be processed.
+
+    Args:
+        reason: stable snake_case code; the decision reads `failed`, `<step>/<reason>`.
+        message: what happened, for a person.
+    """
+
+    def __init__(self, reason: str, message: str = "") -> None:
+        super().__init__(message or reason)
+        self.reason = reason
+        self.message = message
