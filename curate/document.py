@@ -1,9 +1,16 @@
-"""Document, the thing that flows."""
+"""Document, the thing that flows, and its one on-disk schema."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, BinaryIO
+
+from .errors import DefinitionError, DocumentError
+
+# A row group holds at most so many documents or bytes of text: what a reader keeps in memory.
+_GROUP_ROWS = 5_000
+_GROUP_BYTES = 32 << 20
 
 
 @dataclass(slots=True)
@@ -24,3 +31,122 @@ class Document:
     text: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
     payload: bytes | None = None
+
+
+def schema(columns: Mapping[str, str], file_metadata: Mapping[str, str] | None = None) -> Any:
+    """Return the Arrow schema of documents with these metadata columns, in this order.
+
+    Args:
+        columns: name to type; "text" and "id" come first unless they are placed among them.
+        file_metadata: key-value pairs for the file's footer.
+    """
+    import pyarrow as pa
+
+    types = {
+        "string": pa.string(),
+        "int64": pa.int64(),
+        "double": pa.float64(),
+        "bool": pa.bool_(),
+        "list<int64>": pa.list_(pa.int64()),
+    }
+    ordered = {**{name: "string" for name in ("id", "text") if name not in columns}, **columns}
+    for name, kind in ordered.items():
+        if kind not in types:
+            raise DefinitionError(
+                f"column {name!r}: type {kind!r} is not known; allowed are {', '.join(types)}."
+            )
+    return pa.schema(
+        [(name, types[kind]) for name, kind in ordered.items()],
+        metadata=dict(sorted((file_metadata or {}).items())),
+    )
+
+
+class DocumentWriter:
+    """Write documents to Parquet: bounded memory, and equal bytes for equal documents."""
+
+    def __init__(self, output: Any, schema: Any) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        self._pa = pa
+        self._schema = schema
+        self._names = frozenset(schema.names)
+        self._writer = pq.ParquetWriter(
+            output,
+            schema,
+            compression="zstd",
+            compression_level=3,
+            use_dictionary=_repeating(schema),
+        )
+        self._rows: list[dict[str, Any]] = []
+        self._bytes = 0
+        self.rows = 0
+
+    def add(self, doc: Document) -> None:
+        """Append one document.
+
+        Raises:
+            DocumentError: its text is not valid Unicode (a lone surrogate).
+            DefinitionError: a step set metadata that no step declares.
+        """
+        if not self._names.issuperset(doc.metadata):
+            unknown = sorted(set(doc.metadata) - self._names)
+            raise DefinitionError(
+                f"metadata {', '.join(unknown)} is set by a step but declared by none;"
+                " name it and its type in the step's `columns`."
+            )
+        try:
+            size = len(doc.text.encode())
+        except UnicodeEncodeError as error:
+            raise DocumentError("invalid_unicode", str(error)) from None
+        self._rows.append({"id": doc.id, "text": doc.text, **doc.metadata})
+        self._bytes += size
+        self.rows += 1
+        if len(self._rows) >= _GROUP_ROWS or self._bytes >= _GROUP_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        try:
+            table = self._pa.Table.from_pylist(self._rows, schema=self._schema)
+        except (self._pa.ArrowInvalid, self._pa.ArrowTypeError) as error:
+            raise DefinitionError(
+                f"a column does not hold what its step declares in `columns`: {error}"
+            ) from error
+        self._writer.write_table(table)
+        self._rows, self._bytes = [], 0
+
+    def close(self) -> None:
+        """Write what is buffered and the file's footer."""
+        if self._rows or not self.rows:
+            self._flush()
+        self._writer.close()
+
+
+def _repeating(schema: Any) -> list[str]:
+    # A dictionary pays for columns with few values and costs time and space for unique ones.
+    return [name for name in schema.names if name not in {"id", "text", "url"}]
+
+
+def read_documents(stream: BinaryIO, first: int = 0, last: int | None = None) -> Iterator[Document]:
+    """Yield the documents of a Parquet file in order, a few hundred in memory at a time.
+
+    Args:
+        stream: the file, seekable.
+        first: row to begin with.
+        last: row to end before; None for all.
+    """
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(stream)
+    start = 0
+    for group in range(file.num_row_groups):
+        rows = file.metadata.row_group(group).num_rows
+        end = start + rows
+        if end > first and (last is None or start < last):
+            position = start
+            for batch in file.iter_batches(500, row_groups=[group], use_threads=False):
+                for row in batch.to_pylist():
+                    if position >= first and (last is None or position < last):
+                        yield Document(id=row.pop("id"), text=row.pop("text"), metadata=row)
+                    position += 1
+        start = end

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from importlib import metadata
 from typing import Any, BinaryIO, ClassVar
 
 from .document import Document
@@ -38,36 +39,51 @@ class Failure:
     message: str = ""
 
 
-class Step(ABC):
-    """One operation on one document.
+class Component(ABC):
+    """What a pipeline file configures: a reader or a step.
 
     Class attributes:
         name: snake_case; decisions read `<name>/<reason>`.
-        version: raised whenever the step's output changes; part of the fingerprint.
-        reasons: every drop reason the step can give.
-        columns: metadata the step sets, name to type: "string", "int64", "double", "bool",
-            "list<int64>".
+        version: raised whenever the output changes; part of the fingerprint.
+        reasons: every drop reason it can give.
+        columns: metadata it sets, name to type: "string", "int64", "double", "bool", "list<int64>".
         libraries: distributions whose version decides the output; part of the fingerprint.
     """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
     reasons: ClassVar[tuple[str, ...]] = ()
-    columns: ClassVar[Mapping[str, str]] = {}
+    columns: Mapping[str, str] = {}
     libraries: ClassVar[tuple[str, ...]] = ()
 
     def assets(self) -> tuple[str, ...]:
         """Paths of the files that decide the output; their SHA-256 is part of the fingerprint."""
         return ()
 
+    def identity(self) -> Mapping[str, Any]:
+        """Plain values that tell this component from others of its class: its dataclass fields."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in fields(self)  # type: ignore[arg-type]  # every component is a dataclass
+            if field.metadata.get("fingerprint", True)
+        }
+
+    def library_versions(self) -> Mapping[str, str]:
+        """Versions of `libraries` as installed here."""
+        return {library: metadata.version(library) for library in self.libraries}
+
+
+class Step(Component):
+    """One operation on one document."""
+
     def file_metadata(self) -> Mapping[str, str]:
         """Key-value pairs for the metadata of the Parquet files this step's documents go to."""
         return {}
 
-    def setup(self) -> None:  # noqa: B027 - most steps have nothing to load
+    def setup(self) -> None:
         """Load what the step needs. Called once per worker, before the first document."""
 
-    def close(self) -> None:  # noqa: B027 - most steps hold nothing
+    def close(self) -> None:
         """Release what `setup` took, such as a child process."""
 
     @abstractmethod
@@ -148,26 +164,15 @@ class Extractor(Step):
         return None if doc.text else Drop("no_text")
 
 
-class Reader(ABC):
+class Reader(Component):
     """Turns one input file into documents.
 
     A reader is a frozen dataclass with a field `paths`: a path, a glob, or several separated by
     commas; fsspec URLs are allowed. `paths` says which units there are and is not part of the
     fingerprint (mark it `field(metadata={"fingerprint": False})`).
-
-    Class attributes are those of Step.
     """
 
-    name: ClassVar[str]
-    version: ClassVar[int] = 1
-    reasons: ClassVar[tuple[str, ...]] = ()
-    columns: ClassVar[Mapping[str, str]] = {}
-    libraries: ClassVar[tuple[str, ...]] = ()
     paths: str
-
-    def assets(self) -> tuple[str, ...]:
-        """As Step.assets."""
-        return ()
 
     @abstractmethod
     def read(self, path: str, stream: BinaryIO) -> Iterator[tuple[Document, Drop | Failure | None]]:

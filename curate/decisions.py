@@ -1,0 +1,82 @@
+"""The decision rows: what became of each record in one stage, and why."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from .document import Document
+from .steps import Drop, Failure
+from .storage import Output
+
+Outcome = Literal["kept", "dropped", "failed"]
+
+# One row per record that entered, in the order of the input. `reason` is `<step>/<code>`; `value`
+# and `threshold` are the measure that dropped it; `message` is for failures.
+COLUMNS = {
+    "id": "string",
+    "url": "string",
+    "offset": "int64",
+    "outcome": "string",
+    "reason": "string",
+    "value": "double",
+    "threshold": "double",
+    "message": "string",
+}
+_ROWS = 100_000
+
+
+class DecisionWriter:
+    """Write the decisions of one unit."""
+
+    def __init__(self, output: Output) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        types = {"string": pa.string(), "int64": pa.int64(), "double": pa.float64()}
+        self._pa = pa
+        self._schema = pa.schema([(name, types[kind]) for name, kind in COLUMNS.items()])
+        self._writer = pq.ParquetWriter(
+            output,
+            self._schema,
+            compression="zstd",
+            use_dictionary=["outcome", "reason", "threshold"],
+            write_statistics=["id", "url"],
+        )
+        self._columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+        self.rows = 0
+
+    def add(self, doc: Document, step: str, fate: Drop | Failure | None) -> Outcome:
+        """Append the row of one record and return its outcome."""
+        columns = self._columns
+        columns["id"].append(doc.id)
+        columns["url"].append(doc.metadata.get("url"))
+        columns["offset"].append(doc.metadata.get("offset"))
+        outcome: Outcome = "kept"
+        reason = value = threshold = message = None
+        if fate is not None:
+            reason = f"{step}/{fate.reason}"
+            if isinstance(fate, Drop):
+                outcome, value, threshold = "dropped", fate.value, fate.threshold
+            else:
+                # A message may quote what was crawled: keep it short, and valid as UTF-8.
+                outcome = "failed"
+                message = fate.message[:500].encode(errors="replace").decode()
+        columns["outcome"].append(outcome)
+        columns["reason"].append(reason)
+        columns["value"].append(None if value is None else float(value))
+        columns["threshold"].append(None if threshold is None else float(threshold))
+        columns["message"].append(message)
+        self.rows += 1
+        if len(columns["id"]) >= _ROWS:
+            self._flush()
+        return outcome
+
+    def _flush(self) -> None:
+        self._writer.write_table(self._pa.table(self._columns, schema=self._schema))
+        self._columns = {name: [] for name in COLUMNS}
+
+    def close(self) -> None:
+        """Write what is buffered and the file's footer."""
+        if self._columns["id"] or not self.rows:
+            self._flush()
+        self._writer.close()

@@ -1,0 +1,305 @@
+"""Files, local or remote: listing inputs, reading, and writing that is all or nothing.
+
+A path is a local path or an fsspec URL (`s3://...`). Local files are written to a temporary name,
+flushed to disk and renamed; remote ones are written to local scratch and put in one piece, which
+object stores do atomically.
+"""
+
+from __future__ import annotations
+
+import errno
+import glob
+import hashlib
+import json
+import os
+import re
+import secrets
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, BinaryIO, cast
+
+from .errors import InputError, StorageError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """One input: where it is, how large, and the store's version tag where there is one."""
+
+    path: str
+    size: int
+    tag: str = ""
+
+
+def is_remote(path: str) -> bool:
+    """Tell whether `path` is a URL for fsspec rather than a local path."""
+    return "://" in path
+
+
+def join(*parts: str) -> str:
+    """Join path parts; the same for local paths and URLs."""
+    return "/".join(part.rstrip("/") for part in parts[:-1]) + "/" + parts[-1]
+
+
+def _filesystem(path: str) -> tuple[Any, str]:
+    import fsspec
+
+    try:
+        # Listings are never cached: other workers write while we look.
+        fs, key = fsspec.core.url_to_fs(path, use_listings_cache=False)
+    except (ImportError, ValueError) as error:
+        scheme = path.split("://", 1)[0]
+        extra = (
+            "pip install 'curate[s3]'" if scheme == "s3" else f"the fsspec package of {scheme}://"
+        )
+        raise InputError(
+            f"{path}: cannot open {scheme}:// paths ({error}).\nInstall {extra}."
+        ) from None
+    return fs, key
+
+
+def list_inputs(patterns: str) -> list[InputFile]:
+    """List the files that comma-separated paths and globs name, sorted by path.
+
+    Raises:
+        InputError: a pattern matches nothing, or its store cannot be reached.
+    """
+    found: dict[str, InputFile] = {}
+    for pattern in (part.strip() for part in patterns.split(",")):
+        if not pattern:
+            continue
+        files = list(_remote_inputs(pattern) if is_remote(pattern) else _local_inputs(pattern))
+        if not files:
+            raise InputError(
+                f"no input: {pattern!r} matches no file"
+                + ("" if is_remote(pattern) else f" (looked from {Path.cwd()})")
+                + ".\nGive a path, a glob or several separated by commas, for example"
+                " 'crawl/*.warc.gz' or 's3://bucket/crawl/*.warc.gz'."
+            )
+        found.update((file.path, file) for file in files)
+    if not found:
+        raise InputError("no input: the path is empty. Give a path or a glob of input files.")
+    return [found[path] for path in sorted(found)]
+
+
+def _local_inputs(pattern: str) -> Iterator[InputFile]:
+    paths = [pattern] if Path(pattern).is_file() else glob.glob(pattern, recursive=True)
+    for path in paths:
+        if Path(path).is_file():
+            yield InputFile(path, Path(path).stat().st_size)
+
+
+def _remote_inputs(pattern: str) -> Iterator[InputFile]:
+    fs, key = _filesystem(pattern)
+    scheme = pattern.split("://", 1)[0]
+    try:
+        if any(char in key for char in "*?["):
+            infos = fs.glob(key, detail=True)
+        else:
+            infos = {key: fs.info(key)} if fs.exists(key) else {}
+    except Exception as error:  # every store raises its own kinds
+        raise InputError(f"{pattern}: cannot be listed: {error}") from error
+    for name, info in infos.items():
+        if info.get("type") == "file":
+            path = name if is_remote(name) else f"{scheme}://{name}"
+            yield InputFile(
+                path, int(info.get("size") or 0), str(info.get("ETag") or "").strip('"')
+            )
+
+
+def open_input(path: str) -> BinaryIO:
+    """Open a local or remote file for reading, seekable.
+
+    Raises:
+        InputError: it does not exist or may not be read.
+    """
+    try:
+        if is_remote(path):
+            fs, key = _filesystem(path)
+            return cast(BinaryIO, fs.open(key, "rb"))
+        return Path(path).open("rb")
+    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}.") from error
+
+
+def read_json(path: str) -> Any:
+    """Read a JSON file."""
+    with open_input(path) as stream:
+        return json.loads(stream.read())
+
+
+def exists(path: str) -> bool:
+    """Tell whether a file or folder is there."""
+    if is_remote(path):
+        fs, key = _filesystem(path)
+        return bool(fs.exists(key))
+    return Path(path).exists()
+
+
+def names(folder: str) -> list[str]:
+    """Name the files in a folder, sorted; none when there is no such folder."""
+    if is_remote(folder):
+        fs, key = _filesystem(folder)
+        try:
+            listed = fs.ls(key, detail=False)
+        except FileNotFoundError:
+            return []
+        return sorted(name.rstrip("/").rsplit("/", 1)[-1] for name in listed)
+    try:
+        return sorted(entry.name for entry in os.scandir(folder))
+    except FileNotFoundError:
+        return []
+
+
+def remove(path: str) -> None:
+    """Remove a file if it is there."""
+    if is_remote(path):
+        fs, key = _filesystem(path)
+        if fs.exists(key):
+            fs.rm_file(key)
+    else:
+        Path(path).unlink(missing_ok=True)
+
+
+class Output:
+    """A file being written: hashed as it grows, visible under its name only after `commit`."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.bytes = 0
+        self._hash = hashlib.sha256()
+        folder = Path(tempfile.gettempdir()) if is_remote(path) else Path(path).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        name = path.rsplit("/", 1)[-1]
+        writer = f"{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._temporary = folder / f".{name}.{writer}.tmp"
+        self._stream: IO[bytes] = self._temporary.open("xb")
+        self.closed = False
+
+    def write(self, data: bytes) -> int:
+        """Append bytes."""
+        view = memoryview(data)
+        self._hash.update(view)
+        self.bytes += view.nbytes
+        return self._stream.write(view)
+
+    def tell(self) -> int:
+        """Return how many bytes were written."""
+        return self.bytes
+
+    def flush(self) -> None:
+        """Flush to the operating system."""
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Leave the stream open: only `commit` or `discard` end it (pyarrow closes its sinks)."""
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of what was written so far, in hex."""
+        return self._hash.hexdigest()
+
+    def commit(self, replace: bool = True) -> None:
+        """Make the file visible under its name, whole and durable.
+
+        Args:
+            replace: whether to replace a file of that name; if not, the one that is there stays.
+        """
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+        self._stream.close()
+        if is_remote(self.path):
+            fs, key = _filesystem(self.path)
+            fs.put_file(str(self._temporary), key)
+            self._temporary.unlink()
+        else:
+            if replace:
+                self._temporary.replace(self.path)
+            else:
+                with suppress(FileExistsError):
+                    os.link(self._temporary, self.path)
+                self._temporary.unlink()
+            _sync_folder(Path(self.path).parent)
+        self.closed = True
+
+    def discard(self) -> None:
+        """Remove what was written; does nothing after `commit`."""
+        if not self.closed:
+            with suppress(OSError):  # on a full disk, what is buffered cannot be flushed
+                self._stream.close()
+            self._temporary.unlink(missing_ok=True)
+            self.closed = True
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def writing(path: str) -> Iterator[None]:
+    """Turn a failed write below `path` into a message for the user.
+
+    Raises:
+        StorageError: no space, no permission or a read-only file system.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StorageError(
+                f"{path}: cannot be written: {error.strerror}.\nMake room or give another place"
+                " with --out, then give the same command again: it goes on where it was."
+            ) from error
+        raise
+
+
+def write_bytes(path: str, data: bytes, replace: bool = True) -> None:
+    """Write a whole file at once, all or nothing; see Output.commit for `replace`."""
+    with writing(path):
+        output = Output(path)
+        try:
+            output.write(data)
+            output.commit(replace)
+        finally:
+            output.discard()
+
+
+def write_json(path: str, value: Any, replace: bool = True) -> None:
+    """Write a JSON file, all or nothing, readable by people."""
+    text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+    write_bytes(path, text.encode(), replace)
+
+
+def _host() -> str:
+    return re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())
+
+
+def remove_leftovers(folder: str) -> None:
+    """Remove temporary files that killed writers of this machine left in a local folder."""
+    if is_remote(folder):
+        return
+    for name in names(folder):
+        found = re.search(r"\.([A-Za-z0-9_]*)-(\d+)-[0-9a-f]{8}\.tmp$", name)
+        if found and found[1] == _host() and not _alive(int(found[2])):
+            Path(folder, name).unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    with suppress(OSError):  # a zombie writes no more
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return True
