@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .document import DocumentWriter, read_documents, schema
-from .errors import DocumentError
 from .manifest import Manifest, StepCounts
 from .pipeline import Pipeline, Resources, StageKind, Unit, WholeStage
 from .steps import Reader
@@ -83,24 +82,23 @@ class DatasetStage(WholeStage):
     def process(self, unit: Unit, work: Work) -> None:
         """Copy the unit's rows to its file."""
         counts = StepCounts("dataset")
-        names_ = {name for name, _ in self.published}
+        published = self.columns
+        rows = sum(last - first for _, first, last in unit.spec["parts"])
         with work.create("documents", unit.spec["file"]) as output:
             writer = DocumentWriter(output, schema(self.columns, self.file_metadata()))
             for file, first, last in unit.spec["parts"]:
                 with open_input(join(work.out, file)) as stream:
-                    for row, doc in enumerate(read_documents(stream, first, last), first):
-                        work.progress(counts.entered, (row - first) / (last - first))
+                    for doc in read_documents(stream, first, last):
+                        doc.metadata = {k: v for k, v in doc.metadata.items() if k in published}
+                        writer.add(doc)
                         counts.entered += 1
-                        doc.metadata = {k: v for k, v in doc.metadata.items() if k in names_}
-                        try:
-                            writer.add(doc)
-                        except DocumentError as error:  # cannot be: it was written once before
-                            raise AssertionError(str(error)) from error
+                        work.manifest.kept += 1
                         work.manifest.text_chars += len(doc.text)
+                        work.progress(counts.entered, lambda: counts.entered / max(rows, 1))
             writer.close()
             work.rows["documents"] = writer.rows
         work.manifest.steps = [counts]
-        work.manifest.entered = work.manifest.kept = counts.entered
+        work.manifest.entered = counts.entered
 
 
 def remove_stale(out: str, folder: str, units: Sequence[Unit]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from time import perf_counter
 from typing import Any
 
 
@@ -22,6 +23,12 @@ class StepCounts:
     def kept(self) -> int:
         """Documents that went on to the next step."""
         return self.entered - self.dropped.total() - self.failed.total()
+
+    def spend(self, since: float) -> float:
+        """Count the time since `since` as this step's, and return the time now."""
+        now = perf_counter()
+        self.seconds += now - since
+        return now
 
     def add(self, other: StepCounts) -> None:
         """Add the counts of the same step in another unit."""

@@ -68,6 +68,10 @@ class StageKind(ABC):
         """Plain values, besides sources and steps, that decide the output."""
         return {}
 
+    @abstractmethod
+    def process(self, unit: Unit, work: Work) -> None:
+        """Make the files of one unit and count what went through it."""
+
     def file_metadata(self) -> Mapping[str, str]:
         """Key-value pairs for the footer of Parquet files, from all steps so far."""
         pairs: dict[str, str] = {}
@@ -85,10 +89,6 @@ class WholeStage(StageKind):
     @abstractmethod
     def units(self, sources: Sequence[Iterable[Manifest]]) -> list[Unit]:
         """Divide the work, given the manifests of each source in the order of their inputs."""
-
-    @abstractmethod
-    def process(self, unit: Unit, work: Work) -> None:
-        """Make the files of one unit and count what went through it."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,11 @@ class Stage(StageKind):
         for step in self.steps:
             columns.update(step.columns)
         return columns
+
+    def process(self, unit: Unit, work: Work) -> None:
+        """Take the unit's documents through the steps."""
+        with work.open(self.source, unit) as entries:
+            work.flow(entries, self.steps)
 
 
 @dataclass(frozen=True)

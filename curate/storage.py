@@ -24,7 +24,7 @@ from typing import IO, Any, BinaryIO, cast
 
 from .errors import InputError, StorageError
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +254,7 @@ def writing(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in FULL:
             raise StorageError(
                 f"{path}: cannot be written: {error.strerror}.\nMake room or give another place"
                 " with --out, then give the same command again: it goes on where it was."

@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from . import storage
 from .decisions import DecisionWriter
 from .document import Document, DocumentWriter, read_documents, schema
-from .errors import CurateError, DefinitionError, DocumentError
+from .errors import CurateError, DocumentError
 from .manifest import FileInfo, Manifest, StepCounts
-from .pipeline import Stage, Unit, WholeStage
+from .pipeline import StageKind, Unit
 from .plan import Plan, PlannedStage
-from .steps import Drop, Failure, Reader
+from .steps import Drop, Failure, Reader, Step
 
 _REPORT_EVERY_S = 0.5
 
 Report = Callable[[Manifest, float], None]
-Entry = tuple[Document, Drop | Failure | None]
+
+
+@dataclass(slots=True)
+class Entries:
+    """The documents of a unit.
+
+    Attributes:
+        reader: name of the reader that makes them; empty for documents of another stage.
+        records: each document with its fate so far.
+        fraction: tells the share of the input that is read.
+    """
+
+    reader: str
+    records: Iterator[tuple[Document, Drop | Failure | None]]
+    fraction: Callable[[], float]
 
 
 class Work:
@@ -32,6 +47,7 @@ class Work:
     """
 
     def __init__(self, plan: Plan, planned: PlannedStage, unit: Unit, report: Report) -> None:
+        self.plan = plan
         self.out = plan.out
         self.planned = planned
         self.unit = unit
@@ -54,13 +70,89 @@ class Work:
             self._outputs.append((role, name, output))
             yield output
 
-    def progress(self, entered: int, fraction: float) -> None:
+    @contextmanager
+    def open(self, source: Reader | StageKind, unit: Unit) -> Iterator[Entries]:
+        """Open the documents of a unit: of its input file, or what another stage kept of it."""
+        if isinstance(source, Reader):
+            path = str(unit.spec["path"])
+            with storage.open_input(path) as stream:
+                size = max(unit.size, 1)
+                records = source.read(path, stream)
+                yield Entries(source.name, records, lambda: stream.tell() / size)
+        else:
+            manifest = self.plan.stage(source.name).manifest(unit.name)
+            path = storage.join(self.out, manifest.files["documents"].name)
+            with storage.open_input(path) as stream:
+                yield _stored(path, stream, manifest.files["documents"].rows)
+
+    def flow(self, entries: Entries, steps: Sequence[Step]) -> None:
+        """Take documents through steps; write those kept, and a decision for each that entered."""
+        folder = self.planned.folder[len(self.out) + 1 :]
+        stage = self.planned.stage
+        manifest = self.manifest
+        reading, writing = StepCounts(entries.reader), StepCounts("write")
+        counted = [(step, StepCounts(step.name)) for step in steps]
+        with (
+            self.create("documents", f"{folder}/{self.unit.name}.parquet") as documents,
+            self.create("decisions", f"{folder}/{self.unit.name}.decisions.parquet") as decisions,
+        ):
+            document_writer = DocumentWriter(
+                documents, schema(stage.columns, stage.file_metadata())
+            )
+            decision_writer = DecisionWriter(decisions)
+            clock = time.perf_counter()
+            for doc, fate in entries.records:
+                clock = reading.spend(clock)
+                reading.entered += 1
+                counts = reading
+                if fate is None:
+                    for step, counts in counted:
+                        counts.entered += 1
+                        fate = _apply(step.apply, doc)
+                        clock = counts.spend(clock)
+                        if fate is not None:
+                            break
+                    else:
+                        fate = _apply(document_writer.add, doc)
+                        if fate is None:
+                            manifest.text_chars += len(doc.text)
+                        else:
+                            counts = writing
+                            writing.entered += 1
+                outcome = decision_writer.add(doc, counts.name, fate)
+                if fate is None:
+                    manifest.kept += 1
+                elif outcome == "dropped":
+                    manifest.dropped += 1
+                    counts.dropped[fate.reason] += 1
+                else:
+                    manifest.failed += 1
+                    counts.failed[fate.reason] += 1
+                self.progress(reading.entered, entries.fraction)
+                clock = time.perf_counter()
+            document_writer.close()
+            decision_writer.close()
+        self.rows = {"documents": document_writer.rows, "decisions": decision_writer.rows}
+        manifest.entered = reading.entered
+        manifest.steps = [counts for _, counts in counted]
+        if entries.reader:
+            manifest.steps.insert(0, reading)
+        if writing.entered:
+            manifest.steps.append(writing)
+        if manifest.kept != document_writer.rows or manifest.entered != decision_writer.rows:
+            raise AssertionError(
+                f"{manifest.stage}/{self.unit.name}: {manifest.kept} kept,"
+                f" {document_writer.rows} written, {manifest.entered} in,"
+                f" {decision_writer.rows} decisions"
+            )
+
+    def progress(self, entered: int, fraction: Callable[[], float]) -> None:
         """Report how far the unit is, now and then."""
         now = time.monotonic()
         if now - self._reported >= _REPORT_EVERY_S:
             self._reported = now
             self.manifest.entered = entered
-            self._report(self.manifest, fraction)
+            self._report(self.manifest, fraction())
 
     def finish(self) -> None:
         """Check the ledger, make the files visible and, last of all, the manifest.
@@ -102,11 +194,7 @@ class Worker:
         started = time.monotonic()
         try:
             self._load(planned)
-            if isinstance(planned.stage, WholeStage):
-                planned.stage.process(unit, work)
-            else:
-                assert isinstance(planned.stage, Stage)
-                _process(self.plan, planned.stage, unit, work)
+            planned.stage.process(unit, work)
             work.manifest.seconds = time.monotonic() - started
             work.finish()
         finally:
@@ -128,122 +216,35 @@ class Worker:
         self._loaded = None
 
 
-def _process(plan: Plan, stage: Stage, unit: Unit, work: Work) -> None:
-    """Take a unit's documents through the steps of a stage and count what becomes of each."""
-    folder = work.planned.folder[len(plan.out) + 1 :]
-    manifest = work.manifest
-    counts = [StepCounts(step.name) for step in stage.steps]
-    steps = list(zip(stage.steps, counts, strict=True))
-    if isinstance(stage.source, Reader):
-        reading = StepCounts(stage.source.name)
-        manifest.steps = [reading, *counts]
-    else:
-        reading = StepCounts("read")
-        manifest.steps = counts
-    writing = StepCounts("write")
-
-    with (
-        _open(plan, stage, unit) as (entries, fraction),
-        work.create("documents", f"{folder}/{unit.name}.parquet") as documents,
-        work.create("decisions", f"{folder}/{unit.name}.decisions.parquet") as decisions,
-    ):
-        document_writer = DocumentWriter(documents, schema(stage.columns, stage.file_metadata()))
-        decision_writer = DecisionWriter(decisions)
-        clock = time.perf_counter()
-        for doc, fate in entries:
-            now = time.perf_counter()
-            reading.seconds += now - clock
-            clock = now
-            step_counts = reading
-            reading.entered += 1
-            if fate is None:
-                for step, step_counts in steps:
-                    step_counts.entered += 1
-                    fate = _apply(step.apply, doc)
-                    now = time.perf_counter()
-                    step_counts.seconds += now - clock
-                    clock = now
-                    if fate is not None:
-                        break
-                else:
-                    try:
-                        document_writer.add(doc)
-                        manifest.text_chars += len(doc.text)
-                    except DocumentError as error:
-                        step_counts = writing
-                        writing.entered += 1
-                        fate = Failure(error.reason, error.message)
-                        if writing not in manifest.steps:
-                            manifest.steps.append(writing)
-            outcome = decision_writer.add(doc, step_counts.name, fate)
-            if fate is None:
-                manifest.kept += 1
-            elif outcome == "dropped":
-                manifest.dropped += 1
-                step_counts.dropped[fate.reason] += 1
-            else:
-                manifest.failed += 1
-                step_counts.failed[fate.reason] += 1
-            work.progress(reading.entered, fraction())
-            clock = time.perf_counter()
-        document_writer.close()
-        decision_writer.close()
-        work.rows = {"documents": document_writer.rows, "decisions": decision_writer.rows}
-    manifest.entered = reading.entered
-    if manifest.kept != document_writer.rows or manifest.entered != decision_writer.rows:
-        raise AssertionError(
-            f"{manifest.stage}/{unit.name}: {manifest.kept} kept, {document_writer.rows} written,"
-            f" {manifest.entered} in, {decision_writer.rows} decisions"
-        )
-
-
 def _apply(apply: Callable[[Document], Drop | None], doc: Document) -> Drop | Failure | None:
     """Run a step on one document; whatever goes wrong costs that document and no other."""
     try:
         return apply(doc)
     except DocumentError as error:
         return Failure(error.reason, error.message)
-    except DefinitionError:
+    except CurateError:
         raise
+    except OSError as error:
+        if error.errno in storage.FULL:
+            raise
+        return Failure("error", f"{type(error).__name__}: {error}")
     except Exception as error:
         return Failure("error", f"{type(error).__name__}: {error}")
 
 
-def _open(
-    plan: Plan, stage: Stage, unit: Unit
-) -> AbstractContextManager[tuple[Iterator[Entry], Callable[[], float]]]:
-    """Open the documents of a unit, and a function that tells the share of them already read."""
-    if isinstance(stage.source, Reader):
-        return _open_input(stage.source, str(unit.spec["path"]), unit.size)
-    above = plan.stage(stage.source.name)
-    return _open_stage(plan.out, above.manifest(unit.name))
-
-
-@contextmanager
-def _open_input(
-    reader: Reader, path: str, size: int
-) -> Iterator[tuple[Iterator[Entry], Callable[[], float]]]:
-    with storage.open_input(path) as stream:
-        yield reader.read(path, stream), lambda: stream.tell() / max(size, 1)
-
-
-@contextmanager
-def _open_stage(
-    out: str, source: Manifest
-) -> Iterator[tuple[Iterator[Entry], Callable[[], float]]]:
-    info = source.files["documents"]
+def _stored(path: str, stream: BinaryIO, rows: int) -> Entries:
+    """Read the documents that a stage has stored, and check that all are there."""
     read = 0
 
-    def entries(stream: BinaryIO) -> Iterator[Entry]:
+    def records() -> Iterator[tuple[Document, Drop | Failure | None]]:
         nonlocal read
         for doc in read_documents(stream):
             read += 1
             yield doc, None
-        if read != info.rows:
+        if read != rows:
             raise CurateError(
-                f"{storage.join(out, info.name)}: holds {read} documents but its manifest says"
-                f" {info.rows}. Delete it and its manifest, and run again."
+                f"{path}: holds {read} documents but its manifest says {rows}."
+                "\nDelete it and its manifest, and run again."
             )
 
-    with storage.open_input(storage.join(out, info.name)) as stream:
-        yield entries(stream), lambda: read / max(info.rows, 1)
+    return Entries("", records(), lambda: read / max(rows, 1))

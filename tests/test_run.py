@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import resource
 import signal
@@ -229,4 +228,3 @@ def test_json_is_all_that_goes_to_standard_output(cli: Cli) -> None:
     value = json.loads(cli("run", "toy.py", "--json").stdout)
     assert value["complete"] is True
     assert [stage["name"] for stage in value["stages"]] == ["load", "filter", "dataset"]
-    assert os.listdir(cli.folder / "runs") == ["toy"]

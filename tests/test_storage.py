@@ -1,0 +1,98 @@
+"""Inputs and outputs on an object store behave as local ones do."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from urllib.error import URLError
+
+import pytest
+
+from curate import storage
+from curate.errors import InputError
+
+from .conftest import Cli, dataset_bytes
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    """The URL of a running S3-compatible server."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        while True:
+            assert server.poll() is None
+            try:
+                urllib.request.urlopen(f"{url}/moto-api/", timeout=5).close()
+                break
+            except URLError:
+                continue
+        yield url
+    finally:
+        server.kill()
+        server.wait()
+
+
+@pytest.fixture
+def s3_cli(cli: Cli, s3: str, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """A command line whose environment names the server, and a bucket `crawl` with the inputs."""
+    settings = {
+        "AWS_ENDPOINT_URL": s3,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    cli.environment.update(settings)
+    import s3fs
+
+    files = s3fs.S3FileSystem(skip_instance_cache=True)
+    files.mkdirs("crawl/in", exist_ok=True)
+    for path in (cli.folder / "in").iterdir():
+        files.put_file(str(path), f"crawl/in/{path.name}")
+    return cli
+
+
+def test_a_run_on_s3_publishes_the_same_bytes(s3_cli: Cli) -> None:
+    """Inputs and output in a bucket: the dataset is that of a local run, and status reads it."""
+    s3_cli("run", "toy.py", "--out", "local", "-p", "paths=s3://crawl/in/*.jsonl")
+    s3_cli("run", "toy.py", "--out", "s3://crawl/out", "-p", "paths=s3://crawl/in/*.jsonl")
+    stages = s3_cli.status("s3://crawl/out")
+    assert [stage["done"] for stage in stages.values()] == [3, 3, 1]
+    import s3fs
+
+    files = s3fs.S3FileSystem(skip_instance_cache=True)
+    published = {
+        path.rsplit("/", 1)[-1]: files.cat_file(path)
+        for path in files.ls("crawl/out/dataset/data", detail=False)
+    }
+    assert published == dataset_bytes(s3_cli.folder, "local")
+    again = s3_cli("run", "toy.py", "--out", "s3://crawl/out", "-p", "paths=s3://crawl/in/*.jsonl")
+    assert again.stderr.count("nothing left to do") == 3
+
+
+def test_a_missing_object_is_a_clear_message(s3_cli: Cli) -> None:
+    """A glob that matches nothing in the bucket says so."""
+    done = s3_cli("run", "toy.py", "-p", "paths=s3://crawl/nothing/*.jsonl", code=2)
+    assert "matches no file" in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 3
+
+
+def test_inputs_are_sorted_and_named_once(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paths and globs may overlap; order and duplicates do not matter."""
+    monkeypatch.chdir(cli.folder)
+    files = storage.list_inputs("in/c.jsonl, in/*.jsonl,in/a.jsonl")
+    assert [file.path for file in files] == ["in/a.jsonl", "in/b.jsonl", "in/c.jsonl"]
+    with pytest.raises(InputError, match="matches no file"):
+        storage.list_inputs("in/*.warc.gz")
