@@ -1,0 +1,316 @@
+"""English tokens of one whitespace-delimited chunk, as spaCy's English tokenizer makes them.
+
+The rules are data (`data/words_en.json`); spaCy itself is only needed to test this module. A chunk
+is split without regard to the text around it, with one exception that `chunks` takes care of, so
+what the filters need to know of a chunk is worked out once and remembered.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Sequence
+from functools import cache
+from itertools import accumulate, chain, pairwise, repeat
+from pathlib import Path
+from typing import Any, NamedTuple
+
+RULES_FILE = Path(__file__).parent / "data" / "words_en.json"
+
+# Bounds of the memory of chunks: about 40 MB. Longer chunks are rare and worked out each time.
+MAX_REMEMBERED = 131_072
+MAX_REMEMBERED_CHARS = 64
+
+# DIFFERS: spaCy's rules take time quadratic in the length of a chunk, so that 1 MB without a space
+# hangs it. Ours are linear, and a chunk longer than this is one token. No prose comes near.
+MAX_CHUNK_CHARS = 200_000
+
+_SUFFIX_WINDOW = 12  # longer than every suffix with what it looks back at, but a row of full stops
+_GAP = re.compile(r"\s+")
+_WIDE_GAP = re.compile(r"\s\s|[^\S ]")
+_SINGLE_SPACED = re.compile(r"\S+(?: \S+)*")
+
+
+class Chunk(NamedTuple):
+    """What the filters need to know of one chunk.
+
+    Attributes:
+        tokens: the words; joined they are the chunk.
+        parts: the tokens before exceptions such as ":)" were put together again; the same object
+            where there are none.
+        num_symbols: tokens made of punctuation alone.
+        symbol_chars: their characters.
+        num_alphabetic: tokens with a letter.
+        starts: sentences that begin in the chunk, where the chunk before did not end one [0] and
+            where it did [1].
+        ends: whether the chunk ends a sentence, in the same two cases.
+    """
+
+    tokens: tuple[str, ...]
+    parts: tuple[str, ...]
+    num_symbols: int
+    symbol_chars: int
+    num_alphabetic: int
+    starts: tuple[int, int]
+    ends: tuple[int, int]
+
+
+class Rules:
+    """The rules, compiled."""
+
+    def __init__(self, data: dict[str, Any]) -> None:
+        self._prefix = re.compile("|".join(f"(?:{piece})" for piece in data["prefixes"])).match
+        self._suffix = re.compile("|".join(f"(?:{piece})$" for piece in data["suffixes"])).search
+        self._infixes = re.compile("|".join(data["infixes"])).finditer
+        self._scheme = re.compile(r"[\w+\-.]{2,}://").match
+        self._url_host = re.compile(data["url_host"]).match
+        self._exceptions = {text: tuple(tokens) for text, tokens in data["exceptions"].items()}
+        self._longest_exception = max(map(len, self._exceptions))
+        self._patterns: dict[str, list[tuple[str, ...]]] = {}
+        for pattern in sorted({tuple(tokens) for tokens in data["multiword"].values()}):
+            self._patterns.setdefault(pattern[0], []).append(pattern)
+        self._pairs = {
+            pair
+            for patterns in self._patterns.values()
+            for one in patterns
+            for pair in pairwise(one)
+        }
+        self._sentence_end = frozenset(data["sentence_end"])
+        self.terminal_punctuation = frozenset(data["terminal_punctuation"])
+        self.punctuation = frozenset(data["punctuation"])
+        self.symbols = self.punctuation | self.terminal_punctuation
+
+    def chunk(self, text: str) -> Chunk:
+        """Work out a chunk."""
+        if text.isascii() and text.isalpha() and text not in self._exceptions:
+            word = (text,)
+            return Chunk(word, word, 0, 0, 1, (0, 1), (0, 0))
+        parts = self._split(text)
+        return self._describe(self._merge(parts, (0, len(parts))), parts)
+
+    def _split(self, text: str) -> tuple[str, ...]:
+        if text in self._exceptions:
+            return self._exceptions[text]
+        if len(text) > MAX_CHUNK_CHARS:
+            return (text,)
+        start, end, prefixes, suffixes = self._strip(text)
+        core = text[start:end]
+        if core in self._exceptions:
+            middle: Sequence[str] = self._exceptions[core]
+        elif not core or self._is_url(core):
+            middle = (core,) if core else ()
+        else:
+            middle = self._split_infixes(core)
+        return (*prefixes, *middle, *reversed(suffixes))
+
+    def _strip(self, text: str) -> tuple[int, int, list[str], list[str]]:
+        """Take prefixes and suffixes off in turns until an exception or nothing more is found."""
+        start, end = 0, len(text)
+        prefixes: list[str] = []
+        suffixes: list[str] = []
+        while start < end and not self._is_exception(text, start, end):
+            prefix = self._prefix(text, start, end)
+            after_prefix = prefix.end() if prefix else start
+            if prefix and self._is_exception(text, after_prefix, end):
+                prefixes.append(prefix.group())
+                return after_prefix, end, prefixes, suffixes
+            before_suffix = self._suffix_start(text, after_prefix, end)
+            if before_suffix < end and self._is_exception(text, start, before_suffix):
+                suffixes.append(text[before_suffix:end])
+                return start, before_suffix, prefixes, suffixes
+            if prefix:
+                prefixes.append(prefix.group())
+            if before_suffix < end:
+                suffixes.append(text[before_suffix:end])
+            if (after_prefix, before_suffix) == (start, end):
+                break
+            start, end = after_prefix, before_suffix
+        return start, end, prefixes, suffixes
+
+    def _is_exception(self, text: str, start: int, end: int) -> bool:
+        return end - start <= self._longest_exception and text[start:end] in self._exceptions
+
+    def _suffix_start(self, text: str, start: int, end: int) -> int:
+        """Return where the suffix of text[start:end] begins; `end` if it has none."""
+        window = _SUFFIX_WINDOW
+        while True:
+            low = max(start, end - window)
+            match = self._suffix(text[low:end])
+            if match is None:
+                return end
+            if match.start() > 0 or low == start:
+                return low + match.start()
+            window *= 2
+
+    def _is_url(self, text: str) -> bool:
+        """Match spaCy's URL pattern, looking for the "@" after the user by hand."""
+        if "." not in text:
+            return False
+        scheme = self._scheme(text)
+        first = scheme.end() if scheme else 0
+        if self._url_host(text, first) or self._url_host(text):
+            return True
+        return any(
+            self._url_host(text, at.end()) for at in re.finditer("@", text) if at.start() > 0
+        )
+
+    def _split_infixes(self, text: str) -> list[str]:
+        tokens = []
+        start = 0
+        for match in self._infixes(text):
+            if match.start() == 0:
+                continue
+            if match.start() > start:
+                tokens.append(text[start : match.start()])
+            tokens.append(match.group())
+            start = match.end()
+        if start < len(text):
+            tokens.append(text[start:])
+        return tokens
+
+    def _merge(self, parts: tuple[str, ...], bounds: Sequence[int]) -> tuple[str, ...]:
+        """Put together again the exceptions that the affix rules took apart, the longest first.
+
+        Args:
+            parts: tokens of neighbouring chunks.
+            bounds: where chunks begin, and the end. A find that crosses a bound changes nothing,
+                but it shadows those it overlaps.
+        """
+        finds = []
+        for start, part in enumerate(parts):
+            for pattern in self._patterns.get(part, ()):
+                if parts[start : start + len(pattern)] == pattern:
+                    finds.append((-len(pattern), start))
+        if not finds:
+            return parts
+        inner = set(bounds[1:-1])
+        taken: set[int] = set()
+        merged: dict[int, int] = {}
+        for negative_length, start in sorted(finds):
+            end = start - negative_length
+            if (
+                start not in taken
+                and end - 1 not in taken
+                and inner.isdisjoint(range(start + 1, end))
+            ):
+                merged[start] = end
+            taken.update(range(start, end))
+        tokens: list[str] = []
+        position = 0
+        while position < len(parts):
+            end = merged.get(position, position + 1)
+            joined = "".join(parts[position:end])
+            tokens.extend(self._exceptions[joined] if position in merged else (joined,))
+            position = end
+        return parts if tuple(tokens) == parts else tuple(tokens)
+
+    def may_join(self, left: Chunk, right: Chunk) -> bool:
+        """Tell whether an exception could reach from one chunk into the next."""
+        return (left.parts[-1], right.parts[0]) in self._pairs
+
+    def in_context(self, chunks: Sequence[Chunk]) -> list[Chunk]:
+        """Work out again chunks that stand a single space apart."""
+        parts = tuple(chain.from_iterable(chunk.parts for chunk in chunks))
+        bounds = (0, *accumulate(len(chunk.parts) for chunk in chunks))
+        tokens = iter(self._merge(parts, bounds))
+        described = []
+        for chunk in chunks:
+            own: list[str] = []
+            missing = sum(map(len, chunk.parts))
+            while missing:
+                own.append(next(tokens))
+                missing -= len(own[-1])
+            same = tuple(own) == chunk.tokens
+            described.append(chunk if same else self._describe(tuple(own), chunk.parts))
+        return described
+
+    def _describe(self, tokens: tuple[str, ...], parts: tuple[str, ...]) -> Chunk:
+        symbols = [len(token) for token in tokens if self.symbols.issuperset(token)]
+        fresh, ended = self._sentences(tokens, 0), self._sentences(tokens, 1)
+        return Chunk(
+            tokens,
+            parts,
+            len(symbols),
+            sum(symbols),
+            sum(any(map(str.isalpha, token)) for token in tokens),
+            (fresh[0], ended[0]),
+            (fresh[1], ended[1]),
+        )
+
+    def _sentences(self, tokens: tuple[str, ...], ended: int) -> tuple[int, int]:
+        """Return how many sentences begin in `tokens`, and whether the last of them ended."""
+        starts = 0
+        for token in tokens:
+            if token in self._sentence_end:
+                ended = 1
+            elif ended and not _is_punctuation(token):
+                starts += 1
+                ended = 0
+        return starts, ended
+
+
+def _is_punctuation(token: str) -> bool:
+    if any(map(str.isalnum, token)):
+        return False
+    return all(unicodedata.category(char)[0] == "P" for char in token)
+
+
+@cache
+def rules() -> Rules:
+    """Return the rules of English, read once."""
+    return Rules(json.loads(RULES_FILE.read_text(encoding="ascii")))
+
+
+class _Memory(dict[str, Chunk]):
+    """Chunks worked out so far. Emptied when full: what a chunk is depends on nothing else."""
+
+    def __missing__(self, text: str) -> Chunk:
+        chunk = rules().chunk(text)
+        if len(text) <= MAX_REMEMBERED_CHARS:
+            if len(self) >= MAX_REMEMBERED:
+                self.clear()
+            self[text] = chunk
+        return chunk
+
+
+_memory = _Memory()
+
+
+def chunks(text: str) -> list[Chunk]:
+    """Return the chunks of `text`, in order."""
+    found = list(map(_memory.__getitem__, text.split()))
+    for position, chunk in enumerate(found):
+        if chunk.tokens is not chunk.parts:
+            near = found[max(position - 1, 0) : position + 2]
+            if any(rules().may_join(left, right) for left, right in pairwise(near)):
+                return _chunks_in_context(text)
+    return found
+
+
+def count_sentences(text: str) -> int:
+    """Return the number of sentences, at least 1.
+
+    A row of white space other than one space is a token to spaCy: after the end of a sentence it
+    begins the next one.
+    """
+    gaps = _GAP.findall(text.lstrip()) if _WIDE_GAP.search(text) else ()
+    count, ended = 1, 0
+    for chunk, gap in zip(chunks(text), chain(gaps, repeat(" ")), strict=False):
+        count += chunk.starts[ended]
+        ended = chunk.ends[ended]
+        if gap != " " and ended:
+            count += 1
+            ended = 0
+    return count
+
+
+def _chunks_in_context(text: str) -> list[Chunk]:
+    """As `chunks`, where an exception across a space may keep one inside a chunk from being found.
+
+    In "so:) )" the longer ":))" is seen, spoilt by the space, and shadows the ":)".
+    """
+    found = []
+    for run in _SINGLE_SPACED.findall(text):
+        found += rules().in_context([_memory[piece] for piece in run.split(" ")])
+    return found
