@@ -1,0 +1,139 @@
+"""Text of HTML pages."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from ..errors import DefinitionError, DocumentError
+from ..steps import Extracted, Extractor
+from .isolation import IsolatedExtractor, Limits
+
+_NOT_IN_FINGERPRINT = {"fingerprint": False}
+_WARM_UP = (
+    "<html><body><nav><a href='/'>Home</a></nav><p>A page to load everything.</p></body></html>"
+)
+_VERSIONS = """\
+import sys, unicodedata
+from importlib.metadata import version
+print(unicodedata.unidata_version, *(version(name) for name in sys.argv[1:]))
+"""
+
+
+@dataclass(frozen=True)
+class TrafilaturaExtractor(Extractor):
+    """Extract the main text with trafilatura, with FineWeb's settings.
+
+    DIFFERS: FineWeb sets trafilatura's `deduplicate`, which remembers texts from page to page: what
+    a page becomes then depends on the pages before it. Here it is off.
+
+    DIFFERS: FineWeb used a trafilatura below 1.12; here it is the version of this environment. Give
+    `python` to extract with that of another one, such as v1/bin/python after
+    `python -m venv v1 && v1/bin/pip install trafilatura==1.11.0 lxml_html_clean`.
+
+    Args:
+        favor_precision: less text, but surely of the page's content.
+        include_tables: keep the text of tables.
+        max_payload_bytes: a larger page fails as `too_large`; trafilatura's own limit.
+        max_tags: a page with more `<` fails as `too_many_tags`. Time grows with their square in a
+            table row; the largest of 3,000 real pages has 43,138.
+        timeout_s: CPU seconds for one page, far above what any needs: a usual page takes 0.03,
+            and the worst that we could make within `max_tags` 30.
+        memory_gb: what one page may use.
+        isolate: extract in a child process; without it the limits on time and memory are off.
+        python: interpreter of the environment to extract in; this one when empty.
+    """
+
+    favor_precision: bool = True
+    include_tables: bool = True
+    max_payload_bytes: int = 20_000_000
+    max_tags: int = 100_000
+    timeout_s: float = 120.0
+    memory_gb: float = 2.0
+    isolate: bool = field(default=True, metadata=_NOT_IN_FINGERPRINT)
+    python: str = field(default="", metadata=_NOT_IN_FINGERPRINT)
+
+    libraries = ("trafilatura", "lxml", "jusText")
+
+    def __post_init__(self) -> None:
+        for name in ("max_payload_bytes", "max_tags", "timeout_s", "memory_gb"):
+            if getattr(self, name) <= 0:
+                raise DefinitionError(f"extract: {name} is {getattr(self, name)}; it must be > 0.")
+        if self.python and not self.isolate:
+            raise DefinitionError("extract: another `python` needs isolate=True.")
+
+    def library_versions(self) -> Mapping[str, str]:
+        """Versions of what decides the text in the interpreter that extracts it."""
+        if not self.python:
+            return super().library_versions()
+        return _versions_in(self.python, self.libraries)
+
+    @cached_property
+    def _isolated(self) -> IsolatedExtractor:
+        limits = Limits(self.timeout_s, self.memory_gb, self.max_payload_bytes)
+        return IsolatedExtractor(replace(self, isolate=False, python=""), limits, self.python)
+
+    def setup(self) -> None:
+        """Start the child process, or load trafilatura here."""
+        if self.isolate:
+            self._isolated.start()
+            return
+        logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
+        self._text(_WARM_UP)
+
+    def close(self) -> None:
+        """End the child process."""
+        if self.isolate:
+            self._isolated.close()
+
+    def extract(self, payload: bytes, url: str, charset: str = "utf-8") -> Extracted:
+        """Return the text of an HTML page; see Extractor.extract.
+
+        Raises:
+            DocumentError: `too_many_tags`, `error`, and those of IsolatedExtractor.extract.
+        """
+        tags = payload.count(b"<")
+        if tags > self.max_tags:
+            raise DocumentError("too_many_tags", f"{tags} tags, max_tags is {self.max_tags}")
+        if self.isolate:
+            return self._isolated.extract(payload, url, charset)
+        if len(payload) > self.max_payload_bytes:
+            raise DocumentError("too_large", f"{len(payload)} bytes of {self.max_payload_bytes}")
+
+        from ..readers.charset import decode
+
+        try:
+            return Extracted(self._text(decode(payload, charset)))
+        except (MemoryError, RecursionError):
+            raise
+        except Exception as error:
+            raise DocumentError("error", f"{type(error).__name__}: {error}"[:500]) from error
+
+    def _text(self, html: str) -> str:
+        from trafilatura import extract
+
+        # The URL is not given: it serves metadata and links, and plain text has neither.
+        text = extract(
+            html,
+            favor_precision=self.favor_precision,
+            include_comments=False,
+            include_tables=self.include_tables,
+            deduplicate=False,
+        )
+        return text or ""
+
+
+def _versions_in(python: str, libraries: tuple[str, ...]) -> dict[str, str]:
+    try:
+        output = subprocess.run(
+            [python, "-c", _VERSIONS, *libraries], capture_output=True, check=True, text=True
+        ).stdout
+    except OSError as error:
+        raise DefinitionError(f"extract: cannot start python={python}: {error.strerror}") from None
+    except subprocess.CalledProcessError as error:
+        why = error.stderr.strip().splitlines()[-1]
+        raise DefinitionError(f"extract: {python} lacks a library: {why}") from None
+    return dict(zip(("unicode", *libraries), output.split(), strict=True))
