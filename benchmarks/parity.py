@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -29,9 +28,12 @@ from threading import Thread
 from typing import IO, Any
 
 from curate.document import Document
+from curate.errors import DocumentError
+from curate.extract.html import TrafilaturaExtractor
 from curate.filters.c4 import C4QualityFilter
 from curate.filters.fineweb import FineWebQualityFilter
 from curate.filters.gopher import GopherQualityFilter, GopherRepetitionFilter
+from curate.readers.warc import WarcReader
 from curate.steps import Filter
 from curate.words import WordRules
 
@@ -215,21 +217,13 @@ def read_texts(paths: Iterable[Path]) -> Iterator[str]:
 
 
 def _extract(path: Path) -> Iterator[str]:
-    from resiliparse.parse.encoding import bytes_to_str, detect_encoding
-    from trafilatura import extract
-    from warcio.archiveiterator import ArchiveIterator
-
-    logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
+    extractor = TrafilaturaExtractor(isolate=False)
+    extractor.setup()
     with path.open("rb") as stream:
-        for record in ArchiveIterator(stream):
-            kind = record.http_headers and record.http_headers.get_header("Content-Type")
-            if record.rec_type != "response" or "html" not in (kind or ""):
-                continue
-            payload = record.content_stream().read()
-            html = bytes_to_str(payload, detect_encoding(payload) or "utf-8", errors="replace")
-            text = extract(html, favor_precision=True, include_comments=False, deduplicate=False)
-            if text:
-                yield text
+        for doc, fate in WarcReader(str(path)).read(str(path), stream):
+            with suppress(DocumentError):
+                if fate is None and extractor.apply(doc) is None:
+                    yield doc.text
 
 
 def peer_python() -> str:

@@ -1,0 +1,66 @@
+"""FineWeb: English text from a Common Crawl dump (arXiv:2406.17557, datatrove's fineweb example).
+
+curate run pipelines/fineweb.py -p warcs='s3://commoncrawl/crawl-data/CC-MAIN-2024-10/segments/*/warc/*.warc.gz' -p dump=CC-MAIN-2024-10
+"""  # noqa: E501
+
+from typing import Literal
+
+from curate import Pipeline, Stage
+from curate.extract.html import TrafilaturaExtractor
+from curate.filters.c4 import C4QualityFilter
+from curate.filters.fineweb import FineWebQualityFilter
+from curate.filters.gopher import GopherQualityFilter, GopherRepetitionFilter
+from curate.filters.language import LanguageFilter
+from curate.filters.url import UrlFilter
+from curate.formatters.pii import PiiFormatter
+from curate.readers.warc import WarcReader
+from curate.token_counter import TokenCounter
+
+COLUMNS = (
+    "text",
+    "id",
+    "dump",
+    "url",
+    "date",
+    "file_path",
+    "language",
+    "language_score",
+    "token_count",
+)
+
+
+def pipeline(
+    warcs: str = "sample_data/warc/*.warc.gz",
+    dump: str = "sample",
+    preset: Literal["current", "v1"] = "current",
+    lid_model: str = "",
+) -> Pipeline:
+    """Build FineWeb.
+
+    Args:
+        warcs: WARC or ARC files: a path, a glob or several separated by commas; also s3://.
+        dump: name of the crawl, published as a column.
+        preset: the rules of today's released code, or "v1": those of FineWeb's launch.
+        lid_model: path of a fastText language model; the packaged lid.176.ftz when empty.
+    """
+    extracted = Stage(
+        "extract",
+        source=WarcReader(warcs, dump=dump),
+        steps=(
+            UrlFilter(soft_word_threshold=2),
+            TrafilaturaExtractor(favor_precision=True),
+            LanguageFilter(("en",), min_score=0.65, model=lid_model, rules=preset),
+        ),
+    )
+    filtered = Stage(
+        "filter",
+        source=extracted,
+        steps=(
+            GopherRepetitionFilter(rules=preset),
+            GopherQualityFilter(rules=preset),
+            C4QualityFilter(require_terminal_punctuation=False, rules=preset),
+            FineWebQualityFilter(rules=preset),
+        ),
+    )
+    published = Stage("publish", source=filtered, steps=(PiiFormatter(), TokenCounter("gpt2")))
+    return Pipeline("fineweb", output=published, columns=COLUMNS)
