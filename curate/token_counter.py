@@ -1,0 +1,105 @@
+"""Count the tokens of a document, as a language model would read it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .assets import GPT2_MERGES, GPT2_VOCABULARY, sha256
+from .document import Document
+from .errors import DefinitionError
+from .steps import Annotator
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+_END_OF_TEXT = "<|endoftext|>"
+
+# A long text is counted in pieces, which bounds the memory (200 bytes for each of the text). They
+# are cut where GPT-2's rules always begin a new word, so that the counts are the same: before white
+# space, and after a letter before a digit or a punctuation mark (none of them in _END_OF_TEXT).
+_PIECE_CHARS = 1 << 16
+_SPACE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_CUT = re.compile(
+    rf"[^{_SPACE}](?=[{_SPACE}])|[A-Za-z](?=[0-9.,;:/+=_-])|[\u4e00-\u9fa5](?=[、。，！？])"
+)
+
+
+@dataclass(frozen=True)
+class TokenCounter(Annotator):
+    """Set `token_count`, the number of tokens without those that mark the ends.
+
+    Args:
+        tokenizer: "gpt2", as in FineWeb, or the path of a tokenizer.json of Hugging Face.
+    """
+
+    name = "tokens"
+    columns = {"token_count": "int64"}
+    libraries = ("tokenizers",)
+
+    tokenizer: str = "gpt2"
+
+    def assets(self) -> tuple[str, ...]:
+        if self.tokenizer == "gpt2":
+            return (str(GPT2_VOCABULARY.locate()), str(GPT2_MERGES.locate()))
+        if not Path(self.tokenizer).is_file():
+            raise DefinitionError(
+                f"TokenCounter: there is no tokenizer {self.tokenizer!r}\n"
+                'Allowed are "gpt2" and the path of a tokenizer.json (nothing is downloaded)'
+            )
+        return (self.tokenizer,)
+
+    def file_metadata(self) -> Mapping[str, str]:
+        files = [f"{Path(path).name} sha256:{sha256(path)}" for path in self.assets()]
+        prefix = "gpt2: " if self.tokenizer == "gpt2" else ""
+        return {"curate.tokenizer": prefix + ", ".join(files)}
+
+    def setup(self) -> None:
+        self._tokenizer  # noqa: B018 - loads it
+
+    def annotate(self, doc: Document) -> None:
+        doc.metadata["token_count"] = sum(map(self._count, self._pieces(doc.text)))
+
+    def _pieces(self, text: str) -> Iterator[str]:
+        """Yield pieces of a text to be counted apart; where to cut is known of GPT-2 only."""
+        start = 0
+        if self.tokenizer == "gpt2":
+            while cut := _CUT.search(text, start + _PIECE_CHARS):
+                yield text[start : cut.end()]
+                start = cut.end()
+        yield text[start:]
+
+    def _count(self, text: str) -> int:
+        try:
+            text.encode()
+        except UnicodeEncodeError:  # a lone surrogate, which the tokenizer refuses
+            text = text.encode("utf-8", "replace").decode()
+        (encoding,) = self._tokenizer.encode_batch_fast([text], add_special_tokens=False)
+        return len(encoding)
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        # Each worker has its core; threads of its own would take those of the others.
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
+
+        paths = self.assets()
+        if self.tokenizer == "gpt2":
+            tokenizer = Tokenizer(models.BPE.from_file(*paths))
+            tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+            tokenizer.add_special_tokens([AddedToken(_END_OF_TEXT)])
+            return tokenizer
+        try:
+            tokenizer = Tokenizer.from_file(self.tokenizer)
+        except Exception as error:  # the library raises nothing more specific
+            raise DefinitionError(
+                f"TokenCounter: {self.tokenizer} is not a tokenizer.json: {error}"
+            ) from error
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return tokenizer

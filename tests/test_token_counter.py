@@ -1,0 +1,133 @@
+"""Token counts: GPT-2's, those of other tokenizers, and texts too long for one piece."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curate.document import Document
+from curate.errors import DefinitionError
+from curate.token_counter import TokenCounter
+
+GPT2 = TokenCounter()
+
+
+def count(text: str, step: TokenCounter = GPT2) -> int:
+    doc = Document(id="x", text=text)
+    assert step.apply(doc) is None
+    value = doc.metadata["token_count"]
+    assert isinstance(value, int)
+    return value
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("", 0),
+        ("Hello world", 2),
+        ("Hello world ", 3),
+        (" Hello", 1),
+        ("The quick brown fox jumps over the lazy dog.", 10),
+        ("don't", 2),
+        ("1234567890", 4),
+        ("   x", 3),
+        ("a\n\nb", 4),
+        ("naïve café", 3),
+        ("🙂", 2),
+        ("博物馆", 7),
+        ("<|endoftext|>", 1),
+        ("a<|endoftext|>b", 3),
+        ("\0", 1),
+        ("\udc80", 1),
+    ],
+)
+def test_a_text_has_as_many_tokens_as_gpt2_makes_of_it(text: str, tokens: int) -> None:
+    assert count(text) == tokens
+
+
+PIECES = [
+    *("word", "Ünï", "汉字", "、", "’s", "'s", "don't", "12", ".", ",-", "<|endoftext|>", "_", "+"),
+    *(" ", " ", "  ", "\n", "\t", "\r\n", "\x1c", "\x85", "\xa0", "\u200b", "\u3000", "\ufeff"),
+]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(), st.integers(min_value=1, max_value=len(PIECES)))
+def test_a_text_counted_in_pieces_has_the_tokens_of_the_whole(seed: int, kinds: int) -> None:
+    # Two texts that are too short to be cut, and their sum, which is cut at places that both
+    # have. "a" ends every one of them: white space would go with what follows.
+    chosen = random.Random(seed)
+    pieces = chosen.sample(PIECES, kinds)
+    part = "".join(chosen.choice(pieces) for _ in range(9_000))[:60_000] + "a"
+    assert count(" " + part + " " + part) == 2 * count(" " + part)
+
+
+def test_megabytes_without_a_space_are_counted() -> None:
+    assert count("汉字处理" * 300_000 + "x" * 300_000) > 1_000_000
+
+
+def test_no_threads_are_started() -> None:
+    before = set(Path("/proc/self/task").iterdir())
+    step = TokenCounter()
+    step.setup()
+    count("Hello world. " * 10_000, step)
+    assert set(Path("/proc/self/task").iterdir()) <= before
+
+
+def write_tokenizer(path: Path, **values: Any) -> TokenCounter:
+    """Write a tokenizer.json that knows two words."""
+    vocabulary = {"[UNK]": 0, "hello": 1, "world": 2, "[BOS]": 3}
+    bos = {"SpecialToken": {"id": "[BOS]", "type_id": 0}}
+    content = {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [],
+        "normalizer": None,
+        "pre_tokenizer": {"type": "Whitespace"},
+        "post_processor": {
+            "type": "TemplateProcessing",
+            "single": [bos, {"Sequence": {"id": "A", "type_id": 0}}],
+            "pair": [],
+            "special_tokens": {"[BOS]": {"id": "[BOS]", "ids": [3], "tokens": ["[BOS]"]}},
+        },
+        "decoder": None,
+        "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "[UNK]"},
+        **values,
+    }
+    path.write_text(json.dumps(content))
+    return TokenCounter(str(path))
+
+
+def test_another_tokenizer_is_a_file_and_its_marks_are_not_counted(tmp_path: Path) -> None:
+    step = write_tokenizer(tmp_path / "tokenizer.json")
+    assert count("hello, world", step) == 3
+
+
+def test_a_tokenizer_that_cuts_texts_short_counts_all_of_them(tmp_path: Path) -> None:
+    truncation = {"max_length": 4, "stride": 0, "strategy": "LongestFirst", "direction": "Right"}
+    step = write_tokenizer(tmp_path / "tokenizer.json", truncation=truncation)
+    assert count("hello " * 100, step) == 100
+
+
+def test_the_file_says_whose_tokens_were_counted(tmp_path: Path) -> None:
+    assert GPT2.file_metadata()["curate.tokenizer"].startswith("gpt2: encoder.json sha256:19613966")
+    step = write_tokenizer(tmp_path / "tokenizer.json")
+    assert step.file_metadata()["curate.tokenizer"].startswith("tokenizer.json sha256:")
+
+
+def test_a_missing_tokenizer_is_reported_and_nothing_is_downloaded() -> None:
+    with pytest.raises(DefinitionError, match=r"there is no tokenizer 'meta/llama'\nAllowed are"):
+        TokenCounter("meta/llama").assets()
+
+
+def test_a_file_that_is_no_tokenizer_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text('{"version": "1.0"}')
+    with pytest.raises(DefinitionError, match=r"tokenizer\.json is not a tokenizer\.json"):
+        TokenCounter(str(tmp_path / "tokenizer.json")).setup()
