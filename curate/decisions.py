@@ -11,7 +11,8 @@ from .storage import Output
 Outcome = Literal["kept", "dropped", "failed"]
 
 # One row per record that entered, in the order of the input. `reason` is `<step>/<code>`; `value`
-# and `threshold` are the measure that dropped it; `message` is for failures.
+# and `threshold` are the measure that dropped it; `message` is for failures; the last four name the
+# cluster of a duplicate, its size, and the document that is kept of it.
 COLUMNS = {
     "id": "string",
     "url": "string",
@@ -21,6 +22,10 @@ COLUMNS = {
     "value": "double",
     "threshold": "double",
     "message": "string",
+    "cluster": "string",
+    "cluster_size": "int64",
+    "duplicate_of": "string",
+    "duplicate_of_url": "string",
 }
 _ROWS = 100_000
 
@@ -66,6 +71,11 @@ class DecisionWriter:
         columns["value"].append(None if value is None else float(value))
         columns["threshold"].append(None if threshold is None else float(threshold))
         columns["message"].append(message)
+        found = fate.duplicate if isinstance(fate, Drop) else None
+        columns["cluster"].append(found and found.cluster)
+        columns["cluster_size"].append(found and found.size)
+        columns["duplicate_of"].append(found and found.of_id)
+        columns["duplicate_of_url"].append(found and found.of_url)
         self.rows += 1
         if len(columns["id"]) >= _ROWS:
             self._flush()

@@ -68,6 +68,7 @@ class Manifest:
         text_chars: characters of text that were kept.
         files: the files that hold the result, by role ("documents", "decisions", ...).
         spec: what the unit read.
+        details: what else the stages after this one need to know.
     """
 
     stage: str
@@ -82,6 +83,7 @@ class Manifest:
     seconds: float = 0.0
     steps: list[StepCounts] = field(default_factory=list)
     files: dict[str, FileInfo] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
 
     def check_ledger(self) -> None:
         """Assert that every record is accounted for: in = kept + dropped + failed.
@@ -110,6 +112,7 @@ class Manifest:
             "seconds": round(self.seconds, 3),
             "steps": [step.as_json() for step in self.steps],
             "files": {role: asdict(info) for role, info in self.files.items()},
+            "details": self.details,
         }
 
     @staticmethod
@@ -137,6 +140,7 @@ class Manifest:
                 for step in value["steps"]
             ],
             files={role: FileInfo(**info) for role, info in value["files"].items()},
+            details=value["details"],
         )
 
 

@@ -17,6 +17,23 @@ from .document import Document
 
 
 @dataclass(frozen=True, slots=True)
+class Duplicate:
+    """The cluster of a removed document.
+
+    Attributes:
+        cluster: the cluster's name, the same for any sharding.
+        size: documents in it.
+        of_id: id of the canonical document, which is kept.
+        of_url: its URL, where it has one.
+    """
+
+    cluster: str
+    size: int
+    of_id: str
+    of_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Drop:
     """A filter's no.
 
@@ -24,11 +41,13 @@ class Drop:
         reason: stable snake_case code, one of the step's `reasons`.
         value: what was measured, where the rule is a measure.
         threshold: the limit it was held against.
+        duplicate: what the document duplicates, for the steps that remove duplicates.
     """
 
     reason: str
     value: float | None = None
     threshold: float | None = None
+    duplicate: Duplicate | None = None
 
 
 @dataclass(frozen=True, slots=True)

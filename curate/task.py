@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from . import storage
 from .decisions import DecisionWriter
@@ -87,14 +87,13 @@ class Work:
 
     def flow(self, entries: Entries, steps: Sequence[Step]) -> None:
         """Take documents through steps; write those kept, and a decision for each that entered."""
-        folder = self.planned.folder[len(self.out) + 1 :]
         stage = self.planned.stage
         manifest = self.manifest
         reading, writing = StepCounts(entries.reader), StepCounts("write")
         counted = [(step, StepCounts(step.name)) for step in steps]
         with (
-            self.create("documents", f"{folder}/{self.unit.name}.parquet") as documents,
-            self.create("decisions", f"{folder}/{self.unit.name}.decisions.parquet") as decisions,
+            self.create("documents", self.path("parquet")) as documents,
+            self.create("decisions", self.path("decisions.parquet")) as decisions,
         ):
             document_writer = DocumentWriter(
                 documents, schema(stage.columns, stage.file_metadata())
@@ -145,6 +144,32 @@ class Work:
                 f" {document_writer.rows} written, {manifest.entered} in,"
                 f" {decision_writer.rows} decisions"
             )
+
+    def path(self, name: str) -> str:
+        """Return the path of a file of the unit in its stage's folder, relative to `out`."""
+        return f"{self.planned.folder[len(self.out) + 1 :]}/{self.unit.name}.{name}"
+
+    def manifests(self, source: StageKind) -> list[Manifest]:
+        """Return the manifests of another stage's units, in the order of their inputs."""
+        above = self.plan.stage(source.name)
+        done = above.done()
+        units = self.plan.units(above, partial=True) or []
+        return [above.manifest(unit.name) for unit in units if unit.name in done]
+
+    def table(
+        self,
+        manifest: Manifest,
+        columns: Sequence[str] = (),
+        role: str = "documents",
+        group: int | None = None,
+    ) -> Any:
+        """Read columns (all when none are named) of a Parquet file, or of one row group of it."""
+        import pyarrow.parquet as pq
+
+        with storage.open_input(storage.join(self.out, manifest.files[role].name)) as stream:
+            file = pq.ParquetFile(stream)
+            groups = range(file.num_row_groups) if group is None else [group]
+            return file.read_row_groups(list(groups), list(columns) or None, use_threads=False)
 
     def progress(self, entered: int, fraction: Callable[[], float]) -> None:
         """Report how far the unit is, now and then."""

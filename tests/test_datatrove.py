@@ -241,7 +241,7 @@ class Length(Annotator):
     """One of our annotators."""
 
     name = "length"
-    columns = {"length": "int64"}  # noqa: RUF012
+    columns = {"length": "int64"}
 
     def annotate(self, doc: Document) -> None:
         doc.metadata["length"] = len(doc.text)

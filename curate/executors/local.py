@@ -115,7 +115,7 @@ def default_workers(plan: Plan) -> int:
 
 
 def _environment() -> dict[str, str]:
-    """The workers run the code that we are, not a folder `curate` that lies where we were called."""
+    """Make the workers run this code, not a folder `curate` that lies where we were called."""
     here = str(Path(__file__).parents[2])
     path = [here, *filter(None, [os.environ.get("PYTHONPATH")])]
     changes = {"PYTHONPATH": os.pathsep.join(path), "PYTHONSAFEPATH": "1"}

@@ -46,7 +46,7 @@ class WarcReader(Reader):
 
     name = "warc"
     reasons = ("not_html", "http_status", "empty_body")
-    columns = {  # noqa: RUF012
+    columns = {
         "url": "string",
         "date": "string",
         "dump": "string",

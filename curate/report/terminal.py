@@ -121,7 +121,7 @@ def print_status(status: Status) -> None:
 def _add_stage(table: Table, stage: StageStatus) -> None:
     name = stage.name
     for step in stage.total.steps:
-        reasons = {**step.dropped, **{f"failed: {r}": n for r, n in step.failed.items()}}
+        reasons = [*_ordered(step.dropped), *(f"failed: {r}" for r in _ordered(step.failed))]
         table.add_row(
             name,
             step.name,
@@ -129,7 +129,7 @@ def _add_stage(table: Table, stage: StageStatus) -> None:
             f"{step.kept:,}",
             _count(step.dropped.total()),
             _count(step.failed.total(), "red"),
-            Text(_reasons(reasons), style="dim"),
+            Text(", ".join(reasons), style="dim"),
         )
         name = ""
 
@@ -138,9 +138,9 @@ def _count(number: int, style: str = "") -> Text:
     return Text(f"{number:,}" if number else "-", style=style if number else "dim")
 
 
-def _reasons(reasons: Mapping[str, int]) -> str:
+def _ordered(reasons: Mapping[str, int]) -> list[str]:
     ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{reason} {count:,}" for reason, count in ordered)
+    return [f"{reason} {count:,}" for reason, count in ordered]
 
 
 def print_plan(plan: Plan) -> None:
