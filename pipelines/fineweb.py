@@ -6,6 +6,8 @@ curate run pipelines/fineweb.py -p warcs='s3://commoncrawl/crawl-data/CC-MAIN-20
 from typing import Literal
 
 from curate import Pipeline, Stage
+from curate.dedup.minhash import MinHashParams
+from curate.dedup.stages import exact_dedup, minhash_dedup
 from curate.extract.html import TrafilaturaExtractor
 from curate.filters.c4 import C4QualityFilter
 from curate.filters.fineweb import FineWebQualityFilter
@@ -13,6 +15,7 @@ from curate.filters.gopher import GopherQualityFilter, GopherRepetitionFilter
 from curate.filters.language import LanguageFilter
 from curate.filters.url import UrlFilter
 from curate.formatters.pii import PiiFormatter
+from curate.pipeline import StageKind
 from curate.readers.warc import WarcReader
 from curate.token_counter import TokenCounter
 
@@ -34,6 +37,9 @@ def pipeline(
     dump: str = "sample",
     preset: Literal["current", "v1"] = "current",
     lid_model: str = "",
+    dedup: Literal["minhash", "exact", "none"] = "minhash",
+    keep: Literal["first", "longest"] = "first",
+    verify: float = 0.0,
 ) -> Pipeline:
     """Build FineWeb.
 
@@ -42,6 +48,10 @@ def pipeline(
         dump: name of the crawl, published as a column.
         preset: the rules of today's released code, or "v1": those of FineWeb's launch.
         lid_model: path of a fastText language model; the packaged lid.176.ftz when empty.
+        dedup: how duplicates within the dump are found.
+        keep: which document of a cluster is kept: the earliest, or the longest.
+        verify: least Jaccard similarity that a removal must prove, such as 0.8; 0 asks for no
+            proof, as FineWeb did.
     """
     extracted = Stage(
         "extract",
@@ -52,7 +62,7 @@ def pipeline(
             LanguageFilter(("en",), min_score=0.65, model=lid_model, rules=preset),
         ),
     )
-    filtered = Stage(
+    filtered: StageKind = Stage(
         "filter",
         source=extracted,
         steps=(
@@ -62,5 +72,11 @@ def pipeline(
             FineWebQualityFilter(rules=preset),
         ),
     )
+    if dedup == "minhash":
+        # sha1 as in FineWeb, so that candidates are the same pairs; "xxhash" takes half the time.
+        params = MinHashParams(ngram_size=5, num_buckets=14, hashes_per_bucket=8, hash="sha1")
+        filtered = minhash_dedup(filtered, params, keep=keep, verify=verify or None)
+    elif dedup == "exact":
+        filtered = exact_dedup(filtered, by="text", keep=keep)
     published = Stage("publish", source=filtered, steps=(PiiFormatter(), TokenCounter("gpt2")))
     return Pipeline("fineweb", output=published, columns=COLUMNS)

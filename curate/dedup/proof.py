@@ -137,7 +137,7 @@ class CompareStage(WholeStage):
         ]
 
     def process(self, unit: Unit, work: Work) -> None:
-        """Write `verdicts`: document, its leader and their similarity, counted through all units."""
+        """Write `verdicts`: documents, their leaders and the similarity of the two."""
         import numpy as np
 
         from . import arrays
@@ -190,12 +190,12 @@ class CompareStage(WholeStage):
                 found["similarity"][span] = verdict.similarities
                 refused += verdict.refused
                 filled += len(group)
-                work.progress(filled, lambda: filled / len(found))
         arrays.write(work, "verdicts", found)
         # Every member but the first of its cluster was to be removed; a refused one is kept.
         clusters = len(np.unique(np.concatenate(parts))) if parts else 0
         counts = StepCounts(self.name, len(found) - clusters)
-        counts.dropped["not_similar_enough"] = refused
+        if refused:
+            counts.dropped["not_similar_enough"] = refused
         work.manifest.steps = [counts]
         work.manifest.entered, work.manifest.kept = counts.entered, counts.kept
         work.manifest.dropped = refused
