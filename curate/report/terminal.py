@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -59,7 +60,7 @@ class Display:
 
 def _line(progress: Progress, seconds: float) -> str:
     entered, kept = progress.count("in"), progress.count("kept")
-    parts = [f"{progress.stage:<10} {progress.done}/{progress.units} units"]
+    parts = [f"{progress.stage:<18} {progress.done}/{progress.units} units"]
     if not progress.sizes:
         return parts[0] + ", nothing left to do"
     parts.append(f"{entered:,} records")
@@ -84,15 +85,9 @@ def _duration(seconds: float) -> str:
 def print_status(status: Status) -> None:
     """Print the table of a run, where its dataset is, and what to type next."""
     console = Console(highlight=False)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("stage", no_wrap=True)
-    table.add_column("step", no_wrap=True)
-    for name in ("in", "kept", "dropped", "failed"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("why")
+    console.print(_row("", "in", "kept", "dropped", "failed", style="bold"))
     for stage in status.stages:
-        _add_stage(table, stage)
-    console.print(table)
+        _print_stage(console, stage)
     console.print()
     left = [stage for stage in status.stages if stage.units != stage.done]
     for stage in left:
@@ -118,24 +113,23 @@ def print_status(status: Status) -> None:
     )
 
 
-def _add_stage(table: Table, stage: StageStatus) -> None:
-    name = stage.name
-    for step in stage.total.steps:
+def _print_stage(console: Console, stage: StageStatus) -> None:
+    steps = stage.total.steps
+    alone = [step.name for step in steps] == [stage.name]
+    if not alone:
+        console.print(stage.name, style="bold", markup=False)
+    for step in steps:
+        failed = step.failed.total()
+        counts = (step.entered, step.kept, step.dropped.total(), failed)
+        name = step.name if alone else f"  {step.name}"
+        console.print(_row(name, *(f"{n:,}" if n else "-" for n in counts)))
         reasons = [*_ordered(step.dropped), *(f"failed: {r}" for r in _ordered(step.failed))]
-        table.add_row(
-            name,
-            step.name,
-            f"{step.entered:,}",
-            f"{step.kept:,}",
-            _count(step.dropped.total()),
-            _count(step.failed.total(), "red"),
-            Text(", ".join(reasons), style="dim"),
-        )
-        name = ""
+        for line in textwrap.wrap(", ".join(reasons), console.width - 6):
+            console.print(f"      {line}", style="red" if failed else "dim", markup=False)
 
 
-def _count(number: int, style: str = "") -> Text:
-    return Text(f"{number:,}" if number else "-", style=style if number else "dim")
+def _row(name: str, *counts: str, style: str = "") -> Text:
+    return Text(f"{name:<24}" + "".join(f"{count:>12}" for count in counts), style=style)
 
 
 def _ordered(reasons: Mapping[str, int]) -> list[str]:
