@@ -109,10 +109,11 @@ def _check_against_source(
         return
     above = manifests[record["source"][0]]
     for unit, manifest in read.items():
-        if unit in above and manifest.entered != above[unit].kept:
+        stored = above[unit].files["documents"].rows if unit in above else manifest.entered
+        if manifest.entered != stored:
             raise AssertionError(
                 f"{record['name']}/{unit}: {manifest.entered} documents came in, but"
-                f" {record['source'][0]} kept {above[unit].kept}"
+                f" {record['source'][0]} has {stored}"
             )
 
 

@@ -10,22 +10,32 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from curate import Stage
+from curate.dedup.rehydrate import FINEWEB2_WEIGHTS, RehydrateStage
+from curate.readers.records import JsonlReader
+
 from .conftest import Cli, dataset_bytes, manifest_times
 
 PIPELINE = """
 from curate import Pipeline, Stage
+from curate.dedup.minhash import MinHashParams
+from curate.dedup.rehydrate import rehydrate
 from curate.dedup.stages import exact_dedup, minhash_dedup
 from curate.readers.records import JsonlReader
 
 
 def pipeline(paths: str = "pages/*.jsonl", kind: str = "minhash", keep: str = "first",
-             verify: float = 0.0) -> Pipeline:
+             verify: float = 0.0, against: tuple[str, ...] = (), action: str = "drop",
+             buckets: int = 14, weights: bool = False) -> Pipeline:
     keys = (("url", "string"), ("date", "string"))
     load = Stage("load", source=JsonlReader(paths, keep=keys))
     if kind == "minhash":
-        kept = minhash_dedup(load, keep=keep, verify=verify or None)
+        kept = minhash_dedup(load, MinHashParams(num_buckets=buckets), keep=keep,
+                             verify=verify or None, against=against, action=action)
     else:
         kept = exact_dedup(load, by=kind, keep=keep)
+    if weights:
+        kept = rehydrate(kept, ((1, 1), (2, 3), (3, 0)))
     return Pipeline("dedup", output=kept, columns=("text", "id", "url"))
 """
 
@@ -207,3 +217,87 @@ def test_running_again_does_nothing(dedup: Cli) -> None:
     dedup("run", "dedup.py", "-p", "verify=0.8")
     again = dedup("run", "dedup.py", "-p", "verify=0.8")
     assert again.stderr.count("nothing left to do") == 9
+
+
+def test_a_new_dump_is_matched_against_an_earlier_run(dedup: Cli) -> None:
+    """A page the earlier run has is removed, naming the page there; nothing is signed again."""
+    words = article(1)
+    write_pages(dedup.folder, "old", [page("old-1", words), page("old-2", article(2))])
+    dedup("run", "dedup.py", "--out", "old")
+    signed = manifest_times(dedup.folder, "minhash_signatures", "old")
+    write_pages(
+        dedup.folder,
+        "new",
+        [
+            page("new-1", revised(words, 3), 5),
+            page("new-2", article(7), 5),
+            page("new-3", article(7), 6),
+            page("new-4", article(8), 5),
+            page("new-5", article(2), 5),
+            page("new-6", revised(article(2), 2), 6),
+        ],
+    )
+    dedup("run", "dedup.py", "-p", "paths=pages/new.jsonl", "-p", "against=old")
+    assert kept(dedup) == ["new-2", "new-4"]
+    rows = removed(dedup)
+    assert {name: row["duplicate_of"] for name, row in rows.items()} == {
+        "new-1": "old-1",
+        "new-3": "new-2",
+        "new-5": "old-2",
+        "new-6": "old-2",
+    }
+    assert rows["new-1"]["reason"] == "minhash_dedup/duplicate_of_earlier_run"
+    assert rows["new-1"]["duplicate_of_url"] == "https://example.org/old-1"
+    assert manifest_times(dedup.folder, "minhash_signatures", "old") == signed
+
+
+def test_pages_of_an_earlier_run_can_be_marked_and_kept(dedup: Cli) -> None:
+    """With action=mark they stay, with the id of the earlier page in a column."""
+    write_pages(dedup.folder, "old", [page("old-1", article(1))])
+    dedup("run", "dedup.py", "--out", "old")
+    write_pages(dedup.folder, "new", [page("new-1", article(1), 5), page("new-2", article(2), 5)])
+    arguments = ["-p", "paths=pages/new.jsonl", "-p", "against=old", "-p", "action=mark"]
+    dedup("run", "dedup.py", *arguments)
+    assert kept(dedup) == ["new-1", "new-2"]
+    (path,) = [
+        path
+        for path in (dedup.folder / "runs/dedup/stages").glob("minhash_deduped-*/*.parquet")
+        if ".decisions" not in path.name
+    ]
+    table = pq.read_table(path, columns=["id", "minhash_duplicate_of"]).to_pylist()
+    assert table == [
+        {"id": "new-1", "minhash_duplicate_of": "old-1"},
+        {"id": "new-2", "minhash_duplicate_of": None},
+    ]
+
+
+def test_an_earlier_run_that_does_not_fit_is_refused(dedup: Cli) -> None:
+    """No run there, other parameters, or proof asked for: each is one message."""
+    write_pages(dedup.folder, "a", [page("a", article(1))])
+    dedup("run", "dedup.py", "--out", "old", "-p", "buckets=7")
+    for arguments, message in (
+        (["-p", "against=nowhere"], "holds no run"),
+        (["-p", "against=old"], "was made with other parameters"),
+        (["-p", "against=old", "-p", "verify=0.8"], "cannot be used together"),
+        (["-p", "verify=1.5"], "must be above 0 and at most 1"),
+        (["-p", "keep=last"], "Allowed: first, longest"),
+    ):
+        done = dedup("run", "dedup.py", *arguments, code=2)
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_documents_are_repeated_by_the_size_of_their_cluster(dedup: Cli) -> None:
+    """A weight of 3 publishes a document three times, one of 0 leaves it out."""
+    pages = [page("one", article(1)), page("two", article(2)), page("two-b", article(2), 2)]
+    pages += [page(f"three-{n}", article(3), n + 1) for n in range(3)]
+    write_pages(dedup.folder, "a", pages)
+    dedup("run", "dedup.py", "-p", "weights=true")
+    assert kept(dedup) == ["one", "two", "two", "two"]
+
+
+def test_fineweb2_weights_are_those_of_the_paper(dedup: Cli) -> None:
+    """Cluster sizes on both sides of each step."""
+    stage = RehydrateStage(Stage("load", JsonlReader("x")), FINEWEB2_WEIGHTS, "size")
+    sizes = (1, 2, 3, 4, 5, 99, 100, 999, 1000, 5000)
+    assert [stage.weight(size) for size in sizes] == [1, 2, 3, 3, 5, 5, 8, 8, 1, 1]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # What is kept of a document: the columns that choose whom to keep of a cluster.
 RANKS = np.dtype([("date", "<i8"), ("chars", "<i8"), ("id", "<u8")])
 KEYS = np.dtype([("key", "<u8", (2,)), ("row", "<u4")])
+BUCKET_KEYS = np.dtype([("key", "<u8", (2,)), ("document", "<i8")])
+EARLIER = np.dtype([("document", "<i8"), ("run", "<i8"), ("earlier", "<i8")])
 PAIRS = np.dtype(("<i8", (2,)))
 CANDIDATES = np.dtype([("cluster", "<u8"), ("row", "<u4"), ("count", "<i8")])
 VERDICTS = np.dtype([("document", "<i8"), ("leader", "<i8"), ("similarity", "<f8")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..document import Document
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from ..task import Work
 
 Keep = Literal["first", "longest"]
+Action = Literal["drop", "mark"]
+Name = tuple[str, str | None]  # id and URL of a document
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,14 @@ class ClusterStage(WholeStage):
         for manifest in pairs:
             components.add(arrays.read(work.out, manifest, "pairs", arrays.PAIRS))
         labels = components.labels()
+        earlier = [
+            arrays.read(work.out, manifest, "earlier", arrays.EARLIER)
+            for manifest in pairs
+            if self.buckets.against
+        ]
+        found = np.concatenate([np.empty(0, arrays.EARLIER), *earlier])
         members = np.flatnonzero(np.bincount(labels, minlength=len(labels))[labels] > 1)
+        members = np.union1d(members, np.flatnonzero(np.isin(labels, labels[found["document"]])))
         compact = np.searchsorted(members, labels[members])
         spans = Span.of(work, self.documents, signatures, members)
         parts = [
@@ -83,10 +93,37 @@ class ClusterStage(WholeStage):
         sizes, canonical = canonicals(
             compact, ranks["date"], ranks["chars"], ranks["id"], self.keep
         )
-        write_members(work, spans, members, canonical, sizes)
+        originals = self._originals(np.searchsorted(members, labels[found["document"]]), found)
+        known = {
+            at: originals[label]
+            for at, label in enumerate(compact.tolist() if originals else ())
+            if label in originals
+        }
+        write_members(work, spans, members, canonical, sizes, originals=known)
         total = int(bases[-1])
         work.manifest.steps = [StepCounts(self.name, total)]
         work.manifest.entered = work.manifest.kept = total
+
+    def _originals(self, labels: NDArray[np.int64], found: NDArray[Any]) -> dict[int, Name]:
+        """Return for each cluster that an earlier run knows, the first of its earlier documents."""
+        import numpy as np
+
+        order = np.lexsort((found["earlier"], found["run"], labels))
+        labels, found = labels[order], found[order]
+        first = np.append(True, labels[1:] != labels[:-1])[: len(labels)]
+        labels, found = labels[first], found[first]
+        originals: dict[int, Name] = {}
+        for number, run in enumerate(self.buckets.against):
+            own = found["run"] == number
+            names = run.names(found["earlier"][own])
+            ordinals = found["earlier"][own].tolist()
+            originals.update(
+                {
+                    label: names[ordinal]
+                    for label, ordinal in zip(labels[own].tolist(), ordinals, strict=True)
+                }
+            )
+        return originals
 
 
 class Span(NamedTuple):
@@ -95,6 +132,11 @@ class Span(NamedTuple):
     documents: Manifest
     base: int
     members: slice
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """Indices of the unit's members."""
+        return self.members.start, self.members.stop
 
     @staticmethod
     def of(
@@ -124,6 +166,7 @@ def write_members(
     sizes: NDArray[np.int64],
     similarities: NDArray[np.float64] | None = None,
     threshold: float | None = None,
+    originals: Mapping[int, Name] = MappingProxyType({}),
 ) -> None:
     """Write one row group per unit: row, cluster, size, and who is kept; note a digest of each.
 
@@ -135,6 +178,7 @@ def write_members(
         sizes: for each, the documents in its cluster.
         similarities: for each, to the one that is kept, where that was measured.
         threshold: what a similarity had to reach.
+        originals: for members of clusters that an earlier run knows, the document there.
     """
     import numpy as np
     import pyarrow as pa
@@ -142,7 +186,7 @@ def write_members(
     import xxhash
 
     leads = canonical == np.arange(len(canonical))
-    names: dict[int, tuple[str, str | None]] = {}
+    names: dict[int, Name] = {}
     for span in spans:
         wanted = span.members.start + np.flatnonzero(leads[span.members])
         if len(wanted):
@@ -169,6 +213,8 @@ def write_members(
                 if similarities is None
                 else similarities[span.members].tolist(),
                 "threshold": [threshold] * len(kept),
+                "earlier": [originals.get(at, (None, None))[0] for at in range(*span.bounds)],
+                "earlier_url": [originals.get(at, (None, None))[1] for at in range(*span.bounds)],
             }
             writer.write_table(pa.table(columns, schema=_members_schema()), len(kept))
             digest = hashlib.sha256(repr(columns).encode()).hexdigest()[:10]
@@ -192,6 +238,8 @@ def _members_schema() -> Any:
             ("duplicate_of_url", pa.string()),
             ("similarity", pa.float64()),
             ("threshold", pa.float64()),
+            ("earlier", pa.string()),
+            ("earlier_url", pa.string()),
         ]
     )
 
@@ -204,6 +252,7 @@ class DedupedStage(WholeStage):
     documents: StageKind
     clusters: StageKind
     step: str
+    marks: bool = False
     resources: Resources = Resources()
 
     @property
@@ -214,11 +263,13 @@ class DedupedStage(WholeStage):
     @property
     def columns(self) -> Mapping[str, str]:
         """Those of the documents, and the size of the cluster."""
-        return {**self.documents.columns, f"{self._prefix}_cluster_size": "int64"}
+        prefix = self.step.removesuffix("_dedup")
+        marks = {f"{prefix}_duplicate_of": "string"} if self.marks else {}
+        return {**self.documents.columns, f"{prefix}_cluster_size": "int64", **marks}
 
-    @property
-    def _prefix(self) -> str:
-        return self.step.removesuffix("_dedup")
+    def identity(self) -> Mapping[str, Any]:
+        """What is done with duplicates of earlier runs."""
+        return {"marks": self.marks, "version": 1}
 
     def units(self, sources: Sequence[Iterable[Manifest]]) -> list[Unit]:
         """Return the units of the documents; the name changes with the unit's clusters."""
@@ -239,7 +290,8 @@ class DedupedStage(WholeStage):
         (clusters,) = work.manifests(self.clusters)
         group = unit.spec["group"]
         rows = work.table(clusters, (), "members", group).to_pylist() if group is not None else []
-        step = _DuplicateFilter(self.step, {row.pop("row"): row for row in rows})
+        members = {row.pop("row"): row for row in rows}
+        step = _DuplicateFilter(self.step, members, self.marks)
         source = Unit(unit.spec["source_unit"], unit.size)
         with work.open(self.documents, source) as entries:
             work.flow(entries, (step,))
@@ -248,11 +300,13 @@ class DedupedStage(WholeStage):
 class _DuplicateFilter(Filter):
     """Drops the members of clusters, known by their row; made anew for each unit."""
 
-    reasons = ("duplicate",)
+    reasons = ("duplicate", "duplicate_of_earlier_run")
 
-    def __init__(self, name: str, members: Mapping[int, Mapping[str, Any]]) -> None:
+    def __init__(self, name: str, members: Mapping[int, Mapping[str, Any]], marks: bool) -> None:
         self.name = name  # type: ignore[misc]  # one class for two kinds of deduplication
         self._column = f"{name.removesuffix('_dedup')}_cluster_size"
+        self._mark = f"{name.removesuffix('_dedup')}_duplicate_of"
+        self._marks = marks
         self._members = members
         self._row = -1
 
@@ -260,6 +314,12 @@ class _DuplicateFilter(Filter):
         self._row += 1
         member = self._members.get(self._row)
         doc.metadata[self._column] = member["size"] if member else 1
+        earlier = member["earlier"] if member else None
+        if self._marks:
+            doc.metadata[self._mark] = earlier
+        if member is not None and earlier is not None and not self._marks:
+            original = Duplicate(member["cluster"], member["size"], earlier, member["earlier_url"])
+            return Drop("duplicate_of_earlier_run", duplicate=original)
         if member is None or member["canonical"]:
             return None
         duplicate = Duplicate(

@@ -44,7 +44,8 @@ _WHOLE_TEXT = (1 << 64) - 1
 _NUMBER = re.compile(r"\d+(?:[.,،٫⎖⎗⎘]\d+)?")
 _ASCII_NUMBER = re.compile(rb"[0-9]+(?:[.,][0-9]+)?")
 
-_MANY_MARKS = 64
+_ASCII = bytes(range(128))
+_MANY_MARKS = 64  # different diacritics, above which one pass for all is faster than one for each
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,7 @@ def normalise(text: str, keep_numbers: bool = False) -> str:
     lowered = text.lower() if keep_numbers else _NUMBER.sub("0", text.lower())
     # In UTF-8 the bytes of other characters are beyond ASCII's, so one table serves both.
     text = _encode(lowered).translate(ascii_table).decode("utf-8", "surrogatepass")
-    for mark in others.intersection(text):
+    for mark in others.intersection(_beyond_ascii(text)):
         text = text.replace(mark, " ")
     text = " ".join(text.split())
     return text if text.isascii() else _without_diacritics(text)
@@ -158,7 +159,8 @@ def normalise(text: str, keep_numbers: bool = False) -> str:
 
 def _without_diacritics(text: str) -> str:
     text = unicodedata.normalize("NFD", text)
-    marks = [char for char in set(text) if unicodedata.category(char) == "Mn"]
+    found = set(_beyond_ascii(text))
+    marks = [char for char in found if unicodedata.category(char) == "Mn"]
     if len(marks) > _MANY_MARKS:
         text = text.translate(dict.fromkeys(map(ord, marks)))
     else:
@@ -175,6 +177,11 @@ def _tables() -> tuple[bytes, frozenset[str]]:
     replaced, by = within + ascii_uppercase, " " * len(within) + ascii_lowercase
     table = bytes.maketrans(replaced.encode(), by.encode())
     return table, frozenset(mark for mark in marks if not mark.isascii())
+
+
+def _beyond_ascii(text: str) -> str:
+    """Return the text without its ASCII characters: far fewer to look at one by one."""
+    return _encode(text).translate(None, _ASCII).decode("utf-8", "surrogatepass")
 
 
 def _encode(text: str) -> bytes:

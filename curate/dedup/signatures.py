@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..document import Document
@@ -13,6 +13,7 @@ from ..errors import CurateError
 from ..manifest import Manifest, StepCounts
 from ..pipeline import Resources, StageKind, Unit, WholeStage
 from ..steps import Reader
+from .earlier import EarlierRun, matches
 from .minhash import MinHashParams
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class SignatureStage(StageKind):
         arrays.write(work, "index", arrays.prefix_index(own.keys[:, 0]))
         arrays.write(work, "edges", own.edges)
         arrays.write(work, "ranks", np.array(ranks, arrays.RANKS))
+        work.manifest.details["params"] = asdict(self.params)
         work.manifest.steps = [counts]
         work.manifest.entered = work.manifest.kept = counts.entered
 
@@ -100,6 +102,7 @@ class BucketStage(WholeStage):
 
     name: str
     source: SignatureStage
+    against: tuple[EarlierRun, ...] = ()
     resources: Resources = Resources()
 
     @property
@@ -111,6 +114,10 @@ class BucketStage(WholeStage):
     def columns(self) -> Mapping[str, str]:
         """None: no documents leave this stage."""
         return {}
+
+    def identity(self) -> Mapping[str, Any]:
+        """The earlier runs."""
+        return {"against": [run.identity() for run in self.against], "version": 1}
 
     def units(self, sources: Sequence[Iterable[Manifest]]) -> list[Unit]:
         """Divide the keys into as many ranges as half a worker's memory asks for."""
@@ -135,12 +142,14 @@ class BucketStage(WholeStage):
         ]
 
     def process(self, unit: Unit, work: Work) -> None:
-        """Write `pairs`, of documents counted through all units."""
+        """Write `pairs`, of documents counted through all units, and `keys` for later runs."""
         import numpy as np
 
         from . import arrays
-        from .buckets import pairs
+        from .buckets import collapse
 
+        for run in self.against:
+            run.check(asdict(self.source.params))
         counts = StepCounts(self.name)
         parts, ordinals, base = [], [], 0
         manifests = same(work.manifests(self.source), unit)
@@ -153,10 +162,17 @@ class BucketStage(WholeStage):
             base += manifest.files["ranks"].rows
             counts.entered += len(keys)
         empty = np.empty((0, 2), np.uint64)
-        found = pairs(
+        found = collapse(
             np.concatenate([empty, *parts]), np.concatenate([np.empty(0, np.int64), *ordinals])
         )
-        arrays.write(work, "pairs", found)
+        merged = np.empty(len(found.keys), arrays.BUCKET_KEYS)
+        merged["key"], merged["document"] = found.keys, found.documents
+        arrays.write(work, "pairs", found.edges)
+        arrays.write(work, "keys", merged)
+        arrays.write(work, "index", arrays.prefix_index(found.keys[:, 0]))
+        if self.against:
+            span = unit.spec["first"], unit.spec["last"]
+            arrays.write(work, "earlier", matches(self.against, merged, *span))
         work.manifest.steps = [counts]
         work.manifest.entered = work.manifest.kept = counts.entered
 
