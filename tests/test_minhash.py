@@ -107,7 +107,9 @@ def test_each_character_is_normalised_as_in_datatrove() -> None:
 @pytest.mark.parametrize("params", [SHA1, XXHASH], ids=["sha1", "xxhash"])
 def test_a_long_text_has_the_signature_of_datatrove(params: MinHashParams) -> None:
     """Working in blocks loses no shingle between them."""
-    check_against_reference(" ".join(f"w{i * 7919 % 10_007}x" for i in range(40_000)), params)
+    letters = str.maketrans("0123456789", "bcdfghjklm")
+    words = [str(number).translate(letters) for number in range(40_000)]
+    check_against_reference(" ".join(words), params)
 
 
 def test_rare_values_are_reduced_exactly() -> None:
@@ -115,16 +117,16 @@ def test_rare_values_are_reduced_exactly() -> None:
     made = reference("xxhash")
     factors, summands = (row.ravel().tolist() for row in made.parameters)
     targets = [PRIME, PRIME + 1, PRIME + 3, (1 << 64) - 1, (1 << 62) - 1, 5 * PRIME, 0, 1]
-    crafted = [
-        (target - summand) * pow(factor, -1, 1 << 64) % (1 << 64)
-        for factor, summand in zip(factors, summands, strict=True)
-        if factor % 2
-        for target in targets
-    ]
-    hashes = np.unique(np.array(crafted, dtype=np.uint64))
-    expected = [value for band in made.get_signature(hashes.reshape(-1, 1)) for value in band]
-    assert 0 in expected
-    assert signature(hashes, XXHASH).tolist() == expected
+    for target in targets:
+        crafted = [
+            (target - summand) * pow(factor, -1, 1 << 64) % (1 << 64)
+            for factor, summand in zip(factors, summands, strict=True)
+            if factor % 2
+        ]
+        hashes = np.array(crafted, dtype=np.uint64)
+        expected = [value for band in made.get_signature(hashes.reshape(-1, 1)) for value in band]
+        assert target % PRIME in expected
+        assert signature(hashes, XXHASH).tolist() == expected
 
 
 def test_other_parameters_are_those_of_datatrove_too() -> None:
