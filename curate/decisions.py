@@ -53,8 +53,9 @@ class DecisionWriter:
     def add(self, doc: Document, step: str, fate: Drop | Failure | None) -> Outcome:
         """Append the row of one record and return its outcome."""
         columns = self._columns
-        columns["id"].append(doc.id)
-        columns["url"].append(doc.metadata.get("url"))
+        url = doc.metadata.get("url")
+        columns["id"].append(_printable(doc.id))
+        columns["url"].append(None if url is None else _printable(str(url)))
         columns["offset"].append(doc.metadata.get("offset"))
         outcome: Outcome = "kept"
         reason = value = threshold = message = None
@@ -63,9 +64,7 @@ class DecisionWriter:
             if isinstance(fate, Drop):
                 outcome, value, threshold = "dropped", fate.value, fate.threshold
             else:
-                # A message may quote what was crawled: keep it short, and valid as UTF-8.
-                outcome = "failed"
-                message = fate.message[:500].encode(errors="replace").decode()
+                outcome, message = "failed", _printable(fate.message[:500])
         columns["outcome"].append(outcome)
         columns["reason"].append(reason)
         columns["value"].append(None if value is None else float(value))
@@ -90,3 +89,8 @@ class DecisionWriter:
         if self._columns["id"] or not self.rows:
             self._flush()
         self._writer.close()
+
+
+def _printable(text: str) -> str:
+    """Return text that is valid as UTF-8, whatever was crawled."""
+    return text if text.isascii() else text.encode(errors="replace").decode()

@@ -86,7 +86,7 @@ class DocumentWriter:
         """Append one document.
 
         Raises:
-            DocumentError: its text is not valid Unicode (a lone surrogate).
+            DocumentError: its text, id or metadata is not valid Unicode (a lone surrogate).
             DefinitionError: a step set metadata that no step declares.
         """
         if not self._names.issuperset(doc.metadata):
@@ -97,6 +97,9 @@ class DocumentWriter:
             )
         try:
             size = len(doc.text.encode())
+            for value in (doc.id, *doc.metadata.values()):
+                if isinstance(value, str) and not value.isascii():
+                    value.encode()
         except UnicodeEncodeError as error:
             raise DocumentError("invalid_unicode", str(error)) from None
         self._rows.append({"id": doc.id, "text": doc.text, **doc.metadata})

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from . import storage
 from .decisions import DecisionWriter
 from .document import Document, DocumentWriter, read_documents, schema
-from .errors import CurateError, DocumentError
+from .errors import CurateError, DefinitionError, DocumentError
 from .manifest import FileInfo, Manifest, StepCounts
 from .pipeline import StageKind, Unit
 from .plan import Plan, PlannedStage
@@ -244,7 +244,12 @@ class Worker:
 def _apply(apply: Callable[[Document], Drop | None], doc: Document) -> Drop | Failure | None:
     """Run a step on one document; whatever goes wrong costs that document and no other."""
     try:
-        return apply(doc)
+        fate = apply(doc)
+        if fate is None or isinstance(fate, Drop):
+            return fate
+        raise DefinitionError(
+            f"{apply} returned {fate!r}; a step returns a Drop, or None to keep the document."
+        )
     except DocumentError as error:
         return Failure(error.reason, error.message)
     except CurateError:

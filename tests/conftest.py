@@ -31,6 +31,11 @@ class MinLength(Filter):
     min_chars: int = 20
 
     def reject(self, doc: Document) -> Drop | None:
+        if doc.text == "return True":
+            return True
+        if doc.text == "set undeclared metadata":
+            doc.metadata["undeclared"] = 1
+            return None
         if doc.text == "raise":
             raise ValueError("this page is odd")
         if doc.text == "fail while the flag is there" and Path("flag").exists():

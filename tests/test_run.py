@@ -228,3 +228,32 @@ def test_json_is_all_that_goes_to_standard_output(cli: Cli) -> None:
     value = json.loads(cli("run", "toy.py", "--json").stdout)
     assert value["complete"] is True
     assert [stage["name"] for stage in value["stages"]] == ["load", "filter", "dataset"]
+
+
+def test_text_and_ids_that_are_no_unicode_cost_one_document(cli: Cli) -> None:
+    """A lone surrogate fails its own document, by name, and no other."""
+    lines = [
+        '{"id": "text", "text": "a lone surrogate \\ud800 in a text long enough"}',
+        '{"id": "id \\udfff", "text": "a lone surrogate in the id of this text"}',
+        '{"id": "fine", "text": "a text that is long enough to be kept"}',
+    ]
+    (cli.folder / "in" / "d.jsonl").write_text("\n".join(lines) + "\n")
+    cli("run", "toy.py", "-p", "paths=in/d.jsonl")
+    stages = cli.status()
+    assert (stages["load"]["in"], stages["load"]["kept"], stages["load"]["failed"]) == (3, 1, 2)
+    assert stages["load"]["steps"][-1]["failed"] == {"invalid_unicode": 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("return True", "a step returns a Drop, or None"),
+        ("set undeclared metadata", "undeclared is set by a step but declared by none"),
+    ],
+)
+def test_a_step_that_breaks_the_rules_is_named(cli: Cli, text: str, message: str) -> None:
+    """A step of the user's own that is wrong stops the run with what to mend."""
+    write_input(cli.folder, "d", [text])
+    done = cli("run", "toy.py", "-p", "paths=in/d.jsonl", code=2)
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
