@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -97,7 +96,7 @@ def _parameters(options: argparse.Namespace) -> dict[str, str]:
 def _run(options: argparse.Namespace) -> int:
     from .executors.local import LocalExecutor, default_workers
     from .plan import Plan
-    from .report.terminal import Display, print_status
+    from .report.terminal import Display, print_status, run_command
     from .run import run
     from .status import read_status
 
@@ -113,21 +112,18 @@ def _run(options: argparse.Namespace) -> int:
         print_status(status)
     if given_up:
         print(f"\n{len(given_up)} unit(s) failed and were left out:", file=sys.stderr)
+        if status.stages[-1].units != status.stages[-1].done:
+            print("The dataset was left as it was.", file=sys.stderr)
         for unit in given_up[:10]:
-            print(f"  {unit.stage}: {unit.input}: {unit.error} (log: {unit.log})", file=sys.stderr)
+            error = " ".join(unit.error.split())[:300]
+            print(f"  {unit.stage}: {unit.input}: {error} (log: {unit.log})", file=sys.stderr)
         if len(given_up) > 10:
             print(f"  ... all of them: {plan.out}/failures/", file=sys.stderr)
-        print(f"Mend the cause, then try again: {_command(options)}", file=sys.stderr)
+        print(
+            f"Mend the cause, then try again: {run_command(plan.path, plan.given, plan.out)}",
+            file=sys.stderr,
+        )
     return 1 if given_up else 0
-
-
-def _command(options: argparse.Namespace) -> str:
-    words = ["curate", "run", options.pipeline]
-    for parameter in options.parameters:
-        words += ["-p", parameter]
-    if options.out:
-        words += ["--out", options.out]
-    return shlex.join(words)
 
 
 def _plan(options: argparse.Namespace) -> int:

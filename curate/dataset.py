@@ -121,9 +121,14 @@ def remove_stale(out: str, folder: str, units: Sequence[Unit]) -> None:
                 if name.endswith(".json") and (path != folder or name not in wanted):
                     remove(join(path, name))
                     stale = True
-    finished = {unit.spec["file"] for unit in units if f"{unit.name}.json" in names(folder)}
+    there = set(names(join(out, "dataset", "data")))
+    for unit in units:
+        if unit.spec["file"].rsplit("/", 1)[-1] not in there:
+            remove(join(folder, f"{unit.name}.json"))
+    done = set(names(folder))
+    finished = {unit.spec["file"] for unit in units if f"{unit.name}.json" in done}
     if stale or len(finished) < len(units):
         remove(join(out, "dataset", "README.md"))
-    for name in names(join(out, "dataset", "data")):
+    for name in sorted(there):
         if f"dataset/data/{name}" not in finished and not name.startswith("."):
             remove(join(out, "dataset", "data", name))

@@ -70,7 +70,7 @@ class DocumentWriter:
 
         self._pa = pa
         self._schema = schema
-        self._names = frozenset(schema.names)
+        self._kinds = {field.name: str(field.type) for field in schema}
         self._writer = pq.ParquetWriter(
             output,
             schema,
@@ -86,22 +86,21 @@ class DocumentWriter:
         """Append one document.
 
         Raises:
-            DocumentError: its text, id or metadata is not valid Unicode (a lone surrogate).
+            DocumentError: `invalid_unicode` (a lone surrogate) in its text, id or metadata, or
+                `invalid_value`, which is not of the column's type.
             DefinitionError: a step set metadata that no step declares.
         """
-        if not self._names.issuperset(doc.metadata):
-            unknown = sorted(set(doc.metadata) - self._names)
+        if not self._kinds.keys() >= doc.metadata.keys():
+            unknown = sorted(doc.metadata.keys() - self._kinds.keys())
             raise DefinitionError(
                 f"metadata {', '.join(unknown)} is set by a step but declared by none;"
                 " name it and its type in the step's `columns`."
             )
-        try:
-            size = len(doc.text.encode())
-            for value in (doc.id, *doc.metadata.values()):
-                if isinstance(value, str) and not value.isascii():
-                    value.encode()
-        except UnicodeEncodeError as error:
-            raise DocumentError("invalid_unicode", str(error)) from None
+        size = len(_checked("text", doc.text, "string").encode())
+        _checked("id", doc.id, "string")
+        for name, value in doc.metadata.items():
+            if value is not None:
+                _checked(name, value, self._kinds[name])
         self._rows.append({"id": doc.id, "text": doc.text, **doc.metadata})
         self._bytes += size
         self.rows += 1
@@ -123,6 +122,28 @@ class DocumentWriter:
         if self._rows or not self.rows:
             self._flush()
         self._writer.close()
+
+
+def _checked(name: str, value: Any, kind: str) -> Any:
+    """Return a value that fits its column, so that one that does not costs its document alone."""
+    if kind == "string":
+        fits = isinstance(value, str)
+        try:
+            if fits and not value.isascii():
+                value.encode()
+        except UnicodeEncodeError as error:
+            raise DocumentError("invalid_unicode", f"{name}: {error}") from None
+    elif kind == "int64":
+        fits = isinstance(value, int) and value is not True and -(1 << 63) <= value < 1 << 63
+    elif kind == "double":
+        fits = isinstance(value, int | float) and abs(value) < float("inf")
+    elif kind == "bool":
+        fits = isinstance(value, bool)
+    else:
+        fits = isinstance(value, list) and all(isinstance(item, int) for item in value)
+    if not fits:
+        raise DocumentError("invalid_value", f"{name}={value!r:.200} is not of type {kind}")
+    return value
 
 
 def _repeating(schema: Any) -> list[str]:

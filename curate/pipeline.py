@@ -9,7 +9,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .errors import DefinitionError
 from .steps import Reader, Step
@@ -84,7 +84,14 @@ class StageKind(ABC):
 
 
 class WholeStage(StageKind):
-    """A stage whose units are known only when its sources are done, because it looks at all."""
+    """A stage whose units are known only when its sources are done, because it looks at all.
+
+    Class attributes:
+        per_unit: whether each unit is that of one input file, so that the rest of them can go on
+            when one fails.
+    """
+
+    per_unit: ClassVar[bool] = False
 
     @abstractmethod
     def units(self, sources: Sequence[Iterable[Manifest]]) -> list[Unit]:
@@ -123,6 +130,11 @@ class Stage(StageKind):
                 raise DefinitionError(
                     f"stage {self.name!r}: {step!r} is not a step. Steps derive from Extractor,"
                     " Annotator, Filter or Formatter (curate.steps)."
+                )
+            if not isinstance(getattr(step, "name", None), str):
+                raise DefinitionError(
+                    f"stage {self.name!r}: {type(step).__name__} has no name. Give its class"
+                    ' one: name = "my_step".'
                 )
 
     @property
@@ -170,6 +182,11 @@ class Pipeline:
                     f"pipeline {self.name!r}: no step makes the column {column!r}."
                     f"\nThere are: {', '.join(known)}."
                 )
+        if any(stage.name == "dataset" for stage in self.stages):
+            raise DefinitionError(
+                f"pipeline {self.name!r}: no stage may be called 'dataset'; it is the name of the"
+                " one that publishes."
+            )
         seen: dict[str, StageKind] = {}
         for stage in self.stages:
             if seen.setdefault(stage.name, stage) is not stage:

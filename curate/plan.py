@@ -15,7 +15,7 @@ import typing
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,8 @@ class PlannedStage:
     stage: StageKind
     fingerprint: str
     folder: str
+    # A unit that is done stays as it is, so its manifest is read once.
+    _manifests: dict[str, Manifest] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -48,7 +50,11 @@ class PlannedStage:
 
     def manifest(self, unit: str) -> Manifest:
         """Read the manifest of a unit that is done."""
-        return Manifest.from_json(read_json(join(self.folder, f"{unit}.json")))
+        found = self._manifests.get(unit)
+        if found is None:
+            found = Manifest.from_json(read_json(join(self.folder, f"{unit}.json")))
+            self._manifests[unit] = found
+        return found
 
 
 class Plan:
@@ -66,10 +72,11 @@ class Plan:
         function = _load(path)
         self.parameters = _convert(path, function, parameters)
         self.pipeline = _call(path, function, self.parameters)
-        self.out = out.rstrip("/") or f"runs/{self.pipeline.name}"
+        self.out = out.removeprefix("file://").rstrip("/") or f"runs/{self.pipeline.name}"
         self.stages: list[PlannedStage] = []
         for stage in [*self.pipeline.stages, DatasetStage.of(self.pipeline)]:
-            fingerprint = self._fingerprint(stage)
+            with _explaining(path):
+                fingerprint = self._fingerprint(stage)
             folder = join(self.out, "stages", f"{stage.name}-{fingerprint}")
             self.stages.append(PlannedStage(stage, fingerprint, folder))
 
@@ -98,8 +105,8 @@ class Plan:
     def units(self, planned: PlannedStage, partial: bool = False) -> list[Unit] | None:
         """List the units of a stage in the order of their inputs.
 
-        None for a stage that looks at all documents while one of its sources is not done, unless
-        `partial` says to take what is there.
+        None for a stage that looks at all documents while one of its sources is not done. With
+        `partial`, a source that works file by file may lack some of its units, but not all.
         """
         stage = planned.stage
         if isinstance(stage, WholeStage):
@@ -109,7 +116,11 @@ class Plan:
                 above = self.stage(source.name)
                 units = self.units(above, partial)
                 done = above.done()
-                if units is None or (not partial and not done.issuperset(u.name for u in units)):
+                if units is None:
+                    return None
+                missing = sum(unit.name not in done for unit in units)
+                whole = isinstance(source, WholeStage) and not source.per_unit
+                if missing and (not partial or whole or missing == len(units)):
                     return None
                 manifests.append([above.manifest(u.name) for u in units if u.name in done])
             return stage.units(manifests)
@@ -205,9 +216,9 @@ class Plan:
 
 def _unit(file: InputFile) -> Unit:
     # The name is the same in every run, unique by path, and new when the file has changed.
-    identity = f"{file.path}\n{file.size}\n{file.tag}"
+    identity = f"{file.path}\n{file.size}\n{file.tag}".encode("utf-8", "surrogateescape")
     stem = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(file.path).name.split(".")[0])[:100] or "input"
-    name = f"{stem}-{hashlib.sha256(identity.encode()).hexdigest()[:10]}"
+    name = f"{stem}-{hashlib.sha256(identity).hexdigest()[:10]}"
     return Unit(name, file.size, {"path": file.path, "size": file.size})
 
 
@@ -228,7 +239,18 @@ def _identity(part: Component) -> dict[str, Any]:
         "values": _plain(part.identity(), part.name),
         "libraries": dict(part.library_versions()),
         "assets": [sha256(path) for path in part.assets()],
+        "source": _source(type(part)),
     }
+
+
+def _source(kind: type) -> str:
+    """Return the code of a user's own step, so that a change of it is seen; ours has `version`."""
+    if kind.__module__.partition(".")[0] == "curate":
+        return ""
+    try:
+        return inspect.getsource(kind)
+    except (OSError, TypeError):
+        return ""
 
 
 def _plain(value: Any, where: str) -> Any:
@@ -259,8 +281,12 @@ def _load(path: str) -> Callable[..., object]:
     if spec is None or spec.loader is None:
         raise DefinitionError(f"{path}: a pipeline file is Python and ends in .py.")
     module = importlib.util.module_from_spec(spec)
-    # Dataclasses look their module up by name, so that a file may define its own steps.
+    # Dataclasses look their module up by name, so that a file may define its own steps; modules
+    # that lie beside it can be imported.
     sys.modules["curate_pipeline"] = module
+    folder = str(Path(path).resolve().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
     with _explaining(path):
         spec.loader.exec_module(module)
     function = getattr(module, "pipeline", None)
@@ -289,7 +315,8 @@ def _explaining(path: str) -> Iterator[None]:
         raise type(error)(f"{path}{line}: {error}") from error
     except Exception as error:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) else _line_in(path, error)
-        raise DefinitionError(f"{path}{line}: {type(error).__name__}: {error}") from error
+        what = " ".join(str(error).split())[:300]
+        raise DefinitionError(f"{path}{line}: {type(error).__name__}: {what}") from error
 
 
 def _line_in(path: str, error: BaseException) -> str:

@@ -46,9 +46,11 @@ def run(
     """
     selected = [plan.stage(only)] if only else plan.stages
     plan.save()
-    given_up = []
+    given_up: list[FailedUnit] = []
     for planned in selected:
         units = plan.units(planned, partial=not only)
+        if units is None and given_up:
+            break  # the message names what failed; the dataset stays as it was
         if units is None or (only and plan.ready(planned, units) != units):
             source = next(s.name for s in planned.stage.sources if isinstance(s, StageKind))
             raise DefinitionError(

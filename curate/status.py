@@ -74,10 +74,17 @@ def read_status(out: str) -> Status:
             f"{out}: there is no run here (no run.json).\nGive the folder of a run, such as"
             " runs/fineweb."
         )
-    run = read_json(path)
+    try:
+        run = read_json(path)
+        records = run["stages"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path}: is damaged ({type(error).__name__}).\nGive the run's command again: it"
+            " writes the file anew and goes on where it was."
+        ) from error
     stages: list[StageStatus] = []
     manifests: dict[str, dict[str, Manifest]] = {}
-    for record in run["stages"]:
+    for record in records:
         folder = join(out, record["folder"])
         wanted = record["units"]
         listed = {name[:-5] for name in names(folder) if name.endswith(".json")}

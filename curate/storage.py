@@ -7,7 +7,6 @@ object stores do atomically.
 
 from __future__ import annotations
 
-import errno
 import glob
 import hashlib
 import json
@@ -22,9 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
-from .errors import InputError, StorageError
-
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
+from .errors import CurateError, InputError, StorageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +88,8 @@ def _local_inputs(pattern: str) -> Iterator[InputFile]:
     paths = [pattern] if Path(pattern).is_file() else glob.glob(pattern, recursive=True)
     for path in paths:
         if Path(path).is_file():
-            yield InputFile(path, Path(path).stat().st_size)
+            found = Path(path).stat()
+            yield InputFile(path, found.st_size, str(found.st_mtime_ns))
 
 
 def _remote_inputs(pattern: str) -> Iterator[InputFile]:
@@ -137,7 +135,8 @@ def exists(path: str) -> bool:
     """Tell whether a file or folder is there."""
     if is_remote(path):
         fs, key = _filesystem(path)
-        return bool(fs.exists(key))
+        with _reaching(path):
+            return bool(fs.exists(key))
     return Path(path).exists()
 
 
@@ -146,14 +145,29 @@ def names(folder: str) -> list[str]:
     if is_remote(folder):
         fs, key = _filesystem(folder)
         try:
-            listed = fs.ls(key, detail=False)
+            with _reaching(folder):
+                listed = fs.ls(key, detail=False)
         except FileNotFoundError:
             return []
         return sorted(name.rstrip("/").rsplit("/", 1)[-1] for name in listed)
     try:
         return sorted(entry.name for entry in os.scandir(folder))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+@contextmanager
+def _reaching(path: str) -> Iterator[None]:
+    """Turn a store that cannot be reached into a message for the user."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # every store raises its own kinds
+        why = " ".join(str(error).split())[:300]
+        raise StorageError(
+            f"{path}: cannot be reached: {why}\nCheck the address and the credentials."
+        ) from error
 
 
 def remove(path: str) -> None:
@@ -174,11 +188,12 @@ class Output:
         self.bytes = 0
         self._hash = hashlib.sha256()
         folder = Path(tempfile.gettempdir()) if is_remote(path) else Path(path).parent
-        folder.mkdir(parents=True, exist_ok=True)
         name = path.rsplit("/", 1)[-1]
         writer = f"{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._temporary = folder / f".{name}.{writer}.tmp"
-        self._stream: IO[bytes] = self._temporary.open("xb")
+        with writing(path):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._stream: IO[bytes] = self._temporary.open("xb")
         self.closed = False
 
     def write(self, data: bytes) -> int:
@@ -186,7 +201,8 @@ class Output:
         view = memoryview(data)
         self._hash.update(view)
         self.bytes += view.nbytes
-        return self._stream.write(view)
+        with writing(self.path):
+            return self._stream.write(view)
 
     def tell(self) -> int:
         """Return how many bytes were written."""
@@ -210,6 +226,11 @@ class Output:
         Args:
             replace: whether to replace a file of that name; if not, the one that is there stays.
         """
+        with writing(self.path):
+            self._commit(replace)
+        self.closed = True
+
+    def _commit(self, replace: bool) -> None:
         self._stream.flush()
         os.fsync(self._stream.fileno())
         self._stream.close()
@@ -225,7 +246,6 @@ class Output:
                     os.link(self._temporary, self.path)
                 self._temporary.unlink()
             _sync_folder(Path(self.path).parent)
-        self.closed = True
 
     def discard(self) -> None:
         """Remove what was written; does nothing after `commit`."""
@@ -249,28 +269,31 @@ def writing(path: str) -> Iterator[None]:
     """Turn a failed write below `path` into a message for the user.
 
     Raises:
-        StorageError: no space, no permission or a read-only file system.
+        StorageError: no space, no permission, a read-only file system, or whatever else the
+            system or the store says.
     """
     try:
         yield
-    except OSError as error:
-        if error.errno in FULL:
-            raise StorageError(
-                f"{path}: cannot be written: {error.strerror}.\nMake room or give another place"
-                " with --out, then give the same command again: it goes on where it was."
-            ) from error
+    except CurateError:
         raise
+    except Exception as error:  # every store raises its own kinds
+        if not isinstance(error, OSError) and not is_remote(path):
+            raise
+        why = getattr(error, "strerror", None) or " ".join(str(error).split())[:300]
+        raise StorageError(
+            f"{path}: cannot be written: {why}.\nMake room or give another place with --out, then"
+            " give the same command again: it goes on where it was."
+        ) from error
 
 
 def write_bytes(path: str, data: bytes, replace: bool = True) -> None:
     """Write a whole file at once, all or nothing; see Output.commit for `replace`."""
-    with writing(path):
-        output = Output(path)
-        try:
-            output.write(data)
-            output.commit(replace)
-        finally:
-            output.discard()
+    output = Output(path)
+    try:
+        output.write(data)
+        output.commit(replace)
+    finally:
+        output.discard()
 
 
 def write_json(path: str, value: Any, replace: bool = True) -> None:

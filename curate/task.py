@@ -46,13 +46,21 @@ class Work:
         out: the run's output folder.
     """
 
-    def __init__(self, plan: Plan, planned: PlannedStage, unit: Unit, report: Report) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        planned: PlannedStage,
+        unit: Unit,
+        report: Report,
+        sources: dict[str, list[Manifest]],
+    ) -> None:
         self.plan = plan
         self.out = plan.out
         self.planned = planned
         self.unit = unit
         self.manifest = Manifest(planned.name, planned.fingerprint, unit.name, unit.spec)
         self.rows: dict[str, int] = {}
+        self._sources = sources  # of the stage, shared by the units a worker does
         self._report = report
         self._reported = time.monotonic()
         self._outputs: list[tuple[str, str, storage.Output]] = []
@@ -65,10 +73,9 @@ class Work:
             role: what it holds, such as "documents".
             name: its path relative to the output folder.
         """
-        with storage.writing(self.out):
-            output = storage.Output(storage.join(self.out, name))
-            self._outputs.append((role, name, output))
-            yield output
+        output = storage.Output(storage.join(self.out, name))
+        self._outputs.append((role, name, output))
+        yield output
 
     @contextmanager
     def open(self, source: Reader | StageKind, unit: Unit) -> Iterator[Entries]:
@@ -82,6 +89,11 @@ class Work:
         else:
             manifest = self.plan.stage(source.name).manifest(unit.name)
             path = storage.join(self.out, manifest.files["documents"].name)
+            if not storage.exists(path):
+                raise CurateError(
+                    f"{path}: is missing, but its manifest says that it is done.\nDelete"
+                    f" {path.removesuffix('.parquet')}.json and run again."
+                )
             with storage.open_input(path) as stream:
                 yield _stored(path, stream, manifest.files["documents"].rows)
 
@@ -151,10 +163,14 @@ class Work:
 
     def manifests(self, source: StageKind) -> list[Manifest]:
         """Return the manifests of another stage's units, in the order of their inputs."""
-        above = self.plan.stage(source.name)
-        done = above.done()
-        units = self.plan.units(above, partial=True) or []
-        return [above.manifest(unit.name) for unit in units if unit.name in done]
+        found = self._sources.get(source.name)
+        if found is None:
+            above = self.plan.stage(source.name)
+            done = above.done()
+            units = self.plan.units(above, partial=True) or []
+            found = [above.manifest(unit.name) for unit in units if unit.name in done]
+            self._sources[source.name] = found
+        return found
 
     def table(
         self,
@@ -188,12 +204,11 @@ class Work:
         path = storage.join(self.planned.folder, f"{self.unit.name}.json")
         if storage.exists(path):
             return
-        with storage.writing(self.out):
-            for role, name, output in self._outputs:
-                output.commit()
-                info = FileInfo(name, output.bytes, self.rows[role], output.sha256)
-                self.manifest.files[role] = info
-            storage.write_json(path, self.manifest.as_json(), replace=False)
+        for role, name, output in self._outputs:
+            output.commit()
+            info = FileInfo(name, output.bytes, self.rows[role], output.sha256)
+            self.manifest.files[role] = info
+        storage.write_json(path, self.manifest.as_json(), replace=False)
 
     def discard(self) -> None:
         """Remove what was not finished."""
@@ -207,6 +222,7 @@ class Worker:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self._loaded: PlannedStage | None = None
+        self._sources: dict[str, list[Manifest]] = {}
         self._exit = ExitStack()
 
     def run(self, planned: PlannedStage, unit: Unit, report: Report) -> Manifest:
@@ -215,10 +231,10 @@ class Worker:
         Raises:
             CurateError: for the user to see; other exceptions are told with their type.
         """
-        work = Work(self.plan, planned, unit, report)
+        self._load(planned)
+        work = Work(self.plan, planned, unit, report, self._sources)
         started = time.monotonic()
         try:
-            self._load(planned)
             planned.stage.process(unit, work)
             work.manifest.seconds = time.monotonic() - started
             work.finish()
@@ -239,6 +255,7 @@ class Worker:
         """Release what the steps hold."""
         self._exit.close()
         self._loaded = None
+        self._sources = {}
 
 
 def _apply(apply: Callable[[Document], Drop | None], doc: Document) -> Drop | Failure | None:
@@ -252,12 +269,8 @@ def _apply(apply: Callable[[Document], Drop | None], doc: Document) -> Drop | Fa
         )
     except DocumentError as error:
         return Failure(error.reason, error.message)
-    except CurateError:
-        raise
-    except OSError as error:
-        if error.errno in storage.FULL:
-            raise
-        return Failure("error", f"{type(error).__name__}: {error}")
+    except (CurateError, MemoryError):
+        raise  # the unit is tried again: memory depends on the machine, not on the document
     except Exception as error:
         return Failure("error", f"{type(error).__name__}: {error}")
 

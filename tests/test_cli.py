@@ -25,6 +25,9 @@ MISTAKES = [
     (["plan", "list.py"], "steps must be a tuple"),
     (["plan", "name.py"], "use lower-case letters"),
     (["status", "runs/none"], "there is no run here"),
+    (["plan", "reserved.py"], "no stage may be called 'dataset'"),
+    (["plan", "nameless.py"], "Nameless has no name"),
+    (["plan", "lines.py"], "ValueError: one two three four five"),
 ]
 HEAD = """from curate import Pipeline, Stage
 from curate.readers.records import JsonlReader
@@ -39,6 +42,16 @@ FILES = {
     "column.py": HEAD + '    return Pipeline("column", output=load, columns=("txt",))\n',
     "twice.py": HEAD + '    return Pipeline("twice", output=Stage("load", source=load))\n',
     "list.py": HEAD + '    return Pipeline("list", output=Stage("next", source=load, steps=[]))\n',
+    "reserved.py": HEAD + '    return Pipeline("x", output=Stage("dataset", source=load))\n',
+    "nameless.py": """from dataclasses import dataclass
+from curate import Filter
+@dataclass(frozen=True)
+class Nameless(Filter):
+    def reject(self, doc): return None
+"""
+    + HEAD
+    + '    return Pipeline("x", output=Stage("y", source=load, steps=(Nameless(),)))\n',
+    "lines.py": "raise ValueError('one\\ntwo\\nthree\\nfour\\nfive')\n",
     "name.py": HEAD + '    return Pipeline("Name!", output=load)\n',
 }
 
@@ -85,3 +98,11 @@ def test_planning_loads_nothing_heavy(cli: Cli) -> None:
         check=True,
     )
     assert done.stdout.strip().endswith("[]")
+
+
+def test_an_output_folder_that_cannot_be_is_one_message(cli: Cli) -> None:
+    """A file where a folder should be is told without a stack trace."""
+    done = cli("run", "toy.py", "--out", "toy.py", code=1)
+    assert "cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 3

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import resource
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,8 +20,12 @@ from .conftest import Cli, dataset_bytes, manifest_times, write_input
 
 def until(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
     """Wait for a condition while a process runs."""
+    deadline = time.monotonic() + 120
     while not condition():
-        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=0.02)
+            raise AssertionError(process.communicate())
 
 
 def test_every_record_is_kept_dropped_or_failed(cli: Cli) -> None:
@@ -114,9 +120,15 @@ def test_a_killed_run_takes_its_workers_with_it(cli: Cli) -> None:
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     process.kill()
     process.communicate()
+    deadline = time.monotonic() + 60
     for child in children:
-        while Path(f"/proc/{child}").exists() and "(zombie)" not in _state(child):
+        while (
+            time.monotonic() < deadline
+            and Path(f"/proc/{child}").exists()
+            and "(zombie)" not in _state(child)
+        ):
             pass
+        assert time.monotonic() < deadline
 
 
 def _state(pid: str) -> str:
@@ -257,3 +269,62 @@ def test_a_step_that_breaks_the_rules_is_named(cli: Cli, text: str, message: str
     done = cli("run", "toy.py", "-p", "paths=in/d.jsonl", code=2)
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_run_that_fails_upstream_leaves_the_dataset_as_it_was(cli: Cli) -> None:
+    """A dataset that was finished is not replaced by one of nothing."""
+    cli("run", "toy.py")
+    before = dataset_bytes(cli.folder)
+    for name in "abc":
+        write_input(cli.folder, name, ["fail while the flag is there"])
+    (cli.folder / "flag").touch()
+    done = cli("run", "toy.py", code=1)
+    assert "The dataset was left as it was" in done.stderr
+    assert dataset_bytes(cli.folder) == before
+
+
+def test_an_input_that_is_rewritten_is_read_again(cli: Cli) -> None:
+    """A file of the same name and size with other content makes another dataset."""
+    write_input(cli.folder, "a", ["a text that is long enough, one"])
+    cli("run", "toy.py")
+    before = dataset_bytes(cli.folder)
+    write_input(cli.folder, "a", ["a text that is long enough, two"])
+    cli("run", "toy.py")
+    assert dataset_bytes(cli.folder) != before
+
+
+def test_a_changed_step_of_the_users_own_is_run_again(cli: Cli) -> None:
+    """A change of the code in the pipeline file redoes the stage that uses it."""
+    cli("run", "toy.py")
+    before = cli.status()["filter"]
+    text = (cli.folder / "toy.py").read_text()
+    (cli.folder / "toy.py").write_text(text.replace("< self.min_chars", "<= self.min_chars + 5"))
+    cli("run", "toy.py")
+    assert cli.status()["filter"]["kept"] < before["kept"]
+
+
+def test_a_deleted_dataset_is_made_again(cli: Cli) -> None:
+    """The files of the dataset are looked for, not only their manifests."""
+    cli("run", "toy.py")
+    before = dataset_bytes(cli.folder)
+    for path in (cli.folder / "runs/toy/dataset/data").iterdir():
+        path.unlink()
+    cli("run", "toy.py")
+    assert dataset_bytes(cli.folder) == before
+
+
+def test_a_value_that_does_not_fit_its_column_costs_one_document(cli: Cli) -> None:
+    """An odd value in one line fails that line, by column and value."""
+    pipeline = (cli.folder / "toy.py").read_text()
+    pipeline = pipeline.replace("JsonlReader(paths)", 'JsonlReader(paths, keep=(("n", "int64"),))')
+    (cli.folder / "toy.py").write_text(pipeline)
+    lines = [
+        '{"text": "a text that is long enough", "n": 1}',
+        '{"text": "a text that is long enough", "n": "n/a"}',
+        '{"text": "a text that is long enough", "n": 100000000000000000000}',
+    ]
+    (cli.folder / "in" / "d.jsonl").write_text("\n".join(lines) + "\n")
+    cli("run", "toy.py", "-p", "paths=in/d.jsonl")
+    stages = cli.status()
+    assert stages["load"]["steps"][-1]["failed"] == {"invalid_value": 2}
+    assert stages["dataset"]["kept"] == 1

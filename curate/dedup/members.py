@@ -248,6 +248,8 @@ def _members_schema() -> Any:
 class DedupedStage(WholeStage):
     """Per unit: the documents without those that duplicate another."""
 
+    per_unit = True
+
     name: str
     documents: StageKind
     clusters: StageKind

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 class CandidateStage(WholeStage):
     """Per unit: the evidence of the documents in clusters, sorted by cluster."""
 
+    per_unit = True
+
     name: str
     documents: StageKind
     clusters: ClusterStage

@@ -22,13 +22,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from ..errors import DefinitionError, DocumentError
+from ..errors import CurateError, DefinitionError, DocumentError
 from ..steps import Extracted, Extractor
 from .child import Limits, receive, send
 
 __all__ = ["IsolatedExtractor", "Limits"]
 
 _STARTUP_S = 300.0
+_START_ATTEMPTS = 3
 _WALL_PER_CPU_SECOND = 10.0
 
 # For another environment, `curate` is an empty package: its own `__init__` and its neighbours on
@@ -44,6 +45,10 @@ else:
 from curate.extract.child import serve
 serve(int(sys.argv[1]))
 """
+
+
+class _Killed(CurateError):
+    """The child was killed from outside while it started."""
 
 
 class _Died(Exception):
@@ -87,6 +92,8 @@ class _Child:
             answer, _ = self._exchange(description, b"")
         except (_Died, TimeoutError) as error:
             self.stop()
+            if self._process.returncode == -signal.SIGKILL:
+                raise _Killed(f"extract: {python} was killed while it started.") from error
             noise.seek(0)
             lines = noise.read().decode(errors="replace").strip().splitlines()
             answer = {"failed": lines[-1] if lines else str(error) or "no answer"}
@@ -154,8 +161,15 @@ class IsolatedExtractor:
     def _ready(self) -> _Child:
         # A process forked off this one must not talk to our child.
         if self._child is None or self._child.owner != os.getpid():
-            self._child = _Child(self._extractor, self._limits, self._python)
+            self._child = self._start()
         return self._child
+
+    def _start(self) -> _Child:
+        # For want of memory the kernel may kill a child that has done nothing wrong.
+        for _ in range(_START_ATTEMPTS - 1):
+            with contextlib.suppress(_Killed):
+                return _Child(self._extractor, self._limits, self._python)
+        return _Child(self._extractor, self._limits, self._python)
 
     def close(self) -> None:
         """End the child. It is started again when it is needed again."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
@@ -42,11 +44,20 @@ class JsonlReader(Reader):
         """Yield one document a line."""
         packed = stream.read(2) == b"\x1f\x8b"
         stream.seek(0)
-        for number, line in enumerate(gzip.open(stream) if packed else stream):
+        lines = iter(gzip.open(stream) if packed else stream)
+        for number in itertools.count():
             doc = Document(f"{path}:{number}", metadata={"file_path": path, "offset": number})
             try:
+                line = next(lines)
+            except StopIteration:
+                return
+            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+                # What follows the damage cannot be found again.
+                yield doc, Failure("gzip_damaged", str(error))
+                return
+            try:
                 value = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 yield doc, Failure("not_json", str(error))
                 continue
             text = value.get(self.text) if isinstance(value, dict) else None
@@ -54,7 +65,8 @@ class JsonlReader(Reader):
                 yield doc, Failure("no_text", f"there is no string under {self.text!r}")
                 continue
             doc.text = text
-            doc.id = str(value.get(self.id, doc.id))
+            if value.get(self.id) is not None:
+                doc.id = str(value[self.id])
             doc.metadata.update({key: value.get(key) for key, _ in self.keep})
             yield doc, None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import textwrap
 import time
@@ -95,9 +96,8 @@ def print_status(status: Status) -> None:
         failed = f", {len(stage.failed_units):,} failed" if stage.failed_units else ""
         console.print(f"{stage.name}: {stage.done:,} of {units} units done{failed}", soft_wrap=True)
     if left:
-        console.print(
-            f"Next:     curate run {status.run['file']} goes on where this is", soft_wrap=True
-        )
+        command = run_command(status.run["file"], status.run["given"], status.out)
+        console.print(f"Next:     {command}", soft_wrap=True, markup=False)
         return
     total = status.stages[-1].total
     console.print(
@@ -159,4 +159,13 @@ def print_plan(plan: Plan) -> None:
     console.print(table)
     if any(stage["units"] is None for stage in stages):
         console.print("?  known when the stage before it is done", style="dim")
-    console.print(f"\nOutput:   {plan.out}\nNext:     curate run {plan.path}", soft_wrap=True)
+    command = run_command(plan.path, plan.given, plan.out)
+    console.print(f"\nOutput:   {plan.out}\nNext:     {command}", soft_wrap=True, markup=False)
+
+
+def run_command(path: str, given: Mapping[str, str], out: str) -> str:
+    """Return the command that goes on with a run."""
+    words = ["curate", "run", path]
+    for name, value in given.items():
+        words += ["-p", f"{name}={value}"]
+    return shlex.join([*words, "--out", out])
