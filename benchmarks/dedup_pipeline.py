@@ -1,0 +1,13 @@
+"""What `dedup.py` runs: MinHash deduplication of Parquet files, as a user would write it."""
+
+from curate import Pipeline, Stage
+from curate.dedup.minhash import Hash, MinHashParams
+from curate.dedup.stages import minhash_dedup
+from curate.readers.records import ParquetReader
+
+
+def pipeline(paths: str, hash: Hash = "xxhash", verify: float = 0.0) -> Pipeline:
+    """Keep one document of each cluster."""
+    loaded = Stage("load", source=ParquetReader(paths, keep=(("date", "string"),)))
+    deduped = minhash_dedup(loaded, MinHashParams(hash=hash), verify=verify or None)
+    return Pipeline("dedup", output=deduped, columns=("text", "id", "minhash_cluster_size"))
