@@ -60,9 +60,9 @@ class StageKind(ABC):
         """What the stage reads."""
 
     @property
-    @abstractmethod
     def columns(self) -> Mapping[str, str]:
         """Metadata columns of the documents that leave the stage, name to type."""
+        return {}
 
     def identity(self) -> Mapping[str, Any]:
         """Plain values, besides sources and steps, that decide the output."""

@@ -41,11 +41,6 @@ class ClusterStage(WholeStage):
         """The signatures, the pairs, and the documents for their ids and URLs."""
         return (self.signatures, self.buckets, self.documents)
 
-    @property
-    def columns(self) -> Mapping[str, str]:
-        """None: no documents leave this stage."""
-        return {}
-
     def identity(self) -> Mapping[str, Any]:
         """The rule."""
         return {"keep": self.keep}

@@ -12,7 +12,7 @@ from ..pipeline import Resources, StageKind, Unit, WholeStage
 from ..steps import Reader
 from .members import ClusterStage, Keep, Span, write_members
 from .minhash import MinHashParams
-from .signatures import SignatureStage, digest_of, same
+from .signatures import SignatureStage, digest_of, range_units, same
 
 if TYPE_CHECKING:
     from ..task import Work
@@ -34,11 +34,6 @@ class CandidateStage(WholeStage):
     def sources(self) -> tuple[Reader | StageKind, ...]:
         """The documents and their clusters."""
         return (self.documents, self.clusters)
-
-    @property
-    def columns(self) -> Mapping[str, str]:
-        """None: no documents leave this stage."""
-        return {}
 
     def identity(self) -> Mapping[str, Any]:
         """The parameters."""
@@ -108,11 +103,6 @@ class CompareStage(WholeStage):
         """The signatures, for the ranks of documents, and the candidates."""
         return (self.signatures, self.candidates)
 
-    @property
-    def columns(self) -> Mapping[str, str]:
-        """None: no documents leave this stage."""
-        return {}
-
     def identity(self) -> Mapping[str, Any]:
         """Rule and threshold."""
         return {"keep": self.keep, "verify": self.verify, "version": 1}
@@ -124,19 +114,7 @@ class CompareStage(WholeStage):
         manifests = [manifest for source in sources for manifest in source]
         total = sum(m.files["evidence"].bytes for m in manifests if "evidence" in m.files)
         count = max(1, min(PREFIXES, -(-total // int(self.resources.memory_gb * (1 << 28)))))
-        digest = digest_of(manifests)
-        return [
-            Unit(
-                f"{part:04d}-of-{count:04d}-{digest}",
-                total // count,
-                {
-                    "first": PREFIXES * part // count,
-                    "last": PREFIXES * (part + 1) // count,
-                    "inputs": digest,
-                },
-            )
-            for part in range(count)
-        ]
+        return range_units(count, total, digest_of(manifests))
 
     def process(self, unit: Unit, work: Work) -> None:
         """Write `verdicts`: documents, their leaders and the similarity of the two."""
@@ -217,11 +195,6 @@ class ProvenStage(WholeStage):
     def sources(self) -> tuple[Reader | StageKind, ...]:
         """The verdicts, the signatures for ranks, and the documents for ids and URLs."""
         return (self.signatures, self.compared, self.documents)
-
-    @property
-    def columns(self) -> Mapping[str, str]:
-        """None: no documents leave this stage."""
-        return {}
 
     def units(self, sources: Sequence[Iterable[Manifest]]) -> list[Unit]:
         """Return the one unit."""

@@ -41,11 +41,6 @@ class SignatureStage(StageKind):
         """The documents."""
         return (self.source,)
 
-    @property
-    def columns(self) -> Mapping[str, str]:
-        """None: no documents leave this stage."""
-        return {}
-
     def identity(self) -> Mapping[str, Any]:
         """The parameters."""
         return {"params": self.params, "version": 1}
@@ -110,11 +105,6 @@ class BucketStage(WholeStage):
         """The signatures."""
         return (self.source,)
 
-    @property
-    def columns(self) -> Mapping[str, str]:
-        """None: no documents leave this stage."""
-        return {}
-
     def identity(self) -> Mapping[str, Any]:
         """The earlier runs."""
         return {"against": [run.identity() for run in self.against], "version": 1}
@@ -127,19 +117,7 @@ class BucketStage(WholeStage):
         manifests = list(sources[0])
         total = sum(manifest.files["keys"].rows for manifest in manifests)
         count = min(len(ranges(total, int(self.resources.memory_gb * (1 << 29)))), PREFIXES)
-        digest = digest_of(manifests)
-        return [
-            Unit(
-                f"{part:04d}-of-{count:04d}-{digest}",
-                total // count,
-                {
-                    "first": PREFIXES * part // count,
-                    "last": PREFIXES * (part + 1) // count,
-                    "inputs": digest,
-                },
-            )
-            for part in range(count)
-        ]
+        return range_units(count, total, digest_of(manifests))
 
     def process(self, unit: Unit, work: Work) -> None:
         """Write `pairs`, of documents counted through all units, and `keys` for later runs."""
@@ -175,6 +153,27 @@ class BucketStage(WholeStage):
             arrays.write(work, "earlier", matches(self.against, merged, *span))
         work.manifest.steps = [counts]
         work.manifest.entered = work.manifest.kept = counts.entered
+
+
+def range_units(count: int, size: int, inputs: str) -> list[Unit]:
+    """Return `count` units that divide the 12-bit prefixes of hashes evenly.
+
+    Args:
+        count: how many.
+        size: of all together.
+        inputs: digest of what they read; their names change with it.
+    """
+    from .arrays import PREFIXES
+
+    bounds = [PREFIXES * part // count for part in range(count + 1)]
+    return [
+        Unit(
+            f"{part:04d}-of-{count:04d}-{inputs}",
+            size // count,
+            {"first": bounds[part], "last": bounds[part + 1], "inputs": inputs},
+        )
+        for part in range(count)
+    ]
 
 
 def id_bytes(identifier: str) -> bytes:
