@@ -73,7 +73,7 @@ def pipeline(
         ),
     )
     if dedup == "minhash":
-        # sha1 as in FineWeb, so that candidates are its pairs; "xxhash" saves a quarter of it.
+        # sha1 as in FineWeb: candidates are its pairs; "xxhash" saves a quarter of the time.
         params = MinHashParams(ngram_size=5, num_buckets=14, hashes_per_bucket=8, hash="sha1")
         filtered = minhash_dedup(filtered, params, keep=keep, verify=verify or None)
     elif dedup == "exact":
