@@ -48,6 +48,7 @@ def schema(columns: Mapping[str, str], file_metadata: Mapping[str, str] | None =
         "double": pa.float64(),
         "bool": pa.bool_(),
         "list<int64>": pa.list_(pa.int64()),
+        "list<string>": pa.list_(pa.string()),
     }
     ordered = {**{name: "string" for name in ("id", "text") if name not in columns}, **columns}
     for name, kind in ordered.items():
@@ -127,23 +128,31 @@ class DocumentWriter:
 def _checked(name: str, value: Any, kind: str) -> Any:
     """Return a value that fits its column, so that one that does not costs its document alone."""
     if kind == "string":
-        fits = isinstance(value, str)
-        try:
-            if fits and not value.isascii():
-                value.encode()
-        except UnicodeEncodeError as error:
-            raise DocumentError("invalid_unicode", f"{name}: {error}") from None
+        fits = isinstance(value, str) and _encodes(name, value)
     elif kind == "int64":
         fits = isinstance(value, int) and value is not True and -(1 << 63) <= value < 1 << 63
     elif kind == "double":
         fits = isinstance(value, int | float) and abs(value) < float("inf")
     elif kind == "bool":
         fits = isinstance(value, bool)
+    elif kind == "list<string>":
+        fits = isinstance(value, list) and all(
+            isinstance(item, str) and _encodes(name, item) for item in value
+        )
     else:
         fits = isinstance(value, list) and all(isinstance(item, int) for item in value)
     if not fits:
         raise DocumentError("invalid_value", f"{name}={value!r:.200} is not of type {kind}")
     return value
+
+
+def _encodes(name: str, value: str) -> bool:
+    try:
+        if not value.isascii():
+            value.encode()
+    except UnicodeEncodeError as error:
+        raise DocumentError("invalid_unicode", f"{name}: {error}") from None
+    return True
 
 
 def _repeating(schema: Any) -> list[str]:

@@ -65,7 +65,8 @@ class Component(ABC):
         name: snake_case; decisions read `<name>/<reason>`.
         version: raised whenever the output changes; part of the fingerprint.
         reasons: every drop reason it can give.
-        columns: metadata it sets, name to type: "string", "int64", "double", "bool", "list<int64>".
+        columns: metadata it sets, name to type: "string", "int64", "double", "bool",
+            "list<int64>", "list<string>".
         libraries: distributions whose version decides the output; part of the fingerprint.
     """
 

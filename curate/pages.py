@@ -1,0 +1,110 @@
+"""The pages of a document: where each ends in its text, kept exact through every change."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .document import Document
+from .errors import DocumentError
+from .steps import Drop, Formatter, Step
+
+
+def split_pages(text: str, page_ends: Sequence[int]) -> list[str]:
+    """Return the pages of a text.
+
+    Args:
+        text: the whole text.
+        page_ends: for each page the offset, in characters, of its end; the last is the text's.
+
+    Raises:
+        DocumentError: `page_ends` are not offsets of this text.
+    """
+    starts = [0, *page_ends[:-1]]
+    ends = list(page_ends)
+    if any(a > b for a, b in zip(starts, ends, strict=True)) or (ends or [0])[-1] != len(text):
+        message = f"page_ends={ends[:8]} do not fit a text of {len(text)} characters"
+        raise DocumentError("page_ends", message)
+    return [text[start:end] for start, end in zip(starts, ends, strict=True)]
+
+
+def set_pages(doc: Document, pages: Sequence[str]) -> None:
+    """Make `pages` the text of a document, and `page_ends` say where each ends."""
+    ends, end = [], 0
+    for page in pages:
+        end += len(page)
+        ends.append(end)
+    doc.text = "".join(pages)
+    doc.metadata["page_ends"] = ends
+
+
+def pages_of(doc: Document) -> list[str]:
+    """Return the pages of a document; one page where it has no `page_ends`."""
+    ends = doc.metadata.get("page_ends")
+    return [doc.text] if ends is None else split_pages(doc.text, ends)
+
+
+class PagesStep(Step):
+    """Rewrites the pages of a document, each in its place; drops a document without text."""
+
+    columns: Mapping[str, str] = {"page_ends": "list<int64>"}
+    reasons = ("no_text",)
+
+    @abstractmethod
+    def rewrite(self, pages: list[str], doc: Document) -> list[str]:
+        """Return the pages as they shall be: as many, in the same order."""
+
+    def apply(self, doc: Document) -> Drop | None:
+        pages = pages_of(doc)
+        rewritten = self.rewrite(pages, doc)
+        if len(rewritten) != len(pages):
+            raise AssertionError(f"{self.name}: {len(pages)} pages became {len(rewritten)}")
+        set_pages(doc, rewritten)
+        return None if doc.text.strip() else Drop("no_text")
+
+
+@dataclass(frozen=True)
+class PerPage(Step):
+    """Apply a formatter to each page, so that `page_ends` stay exact.
+
+    Args:
+        formatter: what rewrites the text of one page.
+    """
+
+    formatter: Formatter
+
+    name = "per_page"
+
+    @property
+    def columns(self) -> Mapping[str, str]:  # type: ignore[override]  # follows the formatter
+        """Those of the formatter, and where pages end."""
+        return {**self.formatter.columns, "page_ends": "list<int64>"}
+
+    def identity(self) -> Mapping[str, Any]:
+        """The formatter's."""
+        kind = type(self.formatter)
+        inner = {"class": f"{kind.__module__}.{kind.__qualname__}", "version": kind.version}
+        return {**inner, **self.formatter.identity()}
+
+    def assets(self) -> tuple[str, ...]:
+        """The formatter's."""
+        return self.formatter.assets()
+
+    def library_versions(self) -> Mapping[str, str]:
+        """The formatter's."""
+        return self.formatter.library_versions()
+
+    def setup(self) -> None:
+        """Load what the formatter needs."""
+        self.formatter.setup()
+
+    def close(self) -> None:
+        """Release what the formatter holds."""
+        self.formatter.close()
+
+    def apply(self, doc: Document) -> Drop | None:
+        """Rewrite each page."""
+        set_pages(doc, [self.formatter.format(page) for page in pages_of(doc)])
+        return None
