@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
-from .document import DocumentWriter, read_documents, schema
+from .document import Document, DocumentWriter, read_documents, schema
 from .manifest import Manifest, StepCounts
 from .pipeline import Pipeline, Resources, StageKind, Unit, WholeStage
 from .steps import Reader
@@ -24,15 +25,18 @@ class DatasetStage(WholeStage):
     """Write the documents of the output stage to `dataset/data/*.parquet`.
 
     Documents keep the order of the inputs, so the bytes do not depend on how they were processed.
+    With a partition, the files of each of its values are in a folder of that name.
 
     Args:
         source: the pipeline's output.
         published: published columns, name to type, in order.
+        partition: the column that divides the dataset; none when empty.
         target_bytes: size that files stay under, as the sum of what their units take on disk.
     """
 
     source: StageKind
     published: tuple[tuple[str, str], ...]
+    partition: str = ""
     target_bytes: int = _TARGET_BYTES
     name: str = "dataset"
     resources: Resources = Resources()
@@ -41,8 +45,8 @@ class DatasetStage(WholeStage):
     def of(pipeline: Pipeline) -> DatasetStage:
         """Return the dataset stage of a pipeline."""
         types = {"text": "string", "id": "string", **pipeline.output.columns}
-        columns = pipeline.columns or tuple(types)
-        return DatasetStage(pipeline.output, tuple((name, types[name]) for name in columns))
+        columns = tuple((name, types[name]) for name in pipeline.columns or tuple(types))
+        return DatasetStage(pipeline.output, columns, getattr(pipeline.output, "partition", ""))
 
     @property
     def sources(self) -> tuple[Reader | StageKind, ...]:
@@ -55,28 +59,55 @@ class DatasetStage(WholeStage):
         return dict(self.published)
 
     def identity(self) -> Mapping[str, Any]:
-        """Columns and file size."""
-        return {"published": self.published, "target_bytes": self.target_bytes}
+        """Columns, partition and file size."""
+        values: dict[str, Any] = {"published": self.published, "target_bytes": self.target_bytes}
+        return {**values, "partition": self.partition} if self.partition else values
 
     def units(self, sources: Sequence[Iterable[Manifest]]) -> list[Unit]:
-        """Divide the rows evenly over as few files as the target size allows."""
-        files = [manifest.files["documents"] for manifest in sources[0]]
-        total_rows = sum(file.rows for file in files)
-        total_bytes = sum(file.bytes for file in files)
+        """Divide the rows of each partition evenly over as few files as the target size allows."""
+        manifests = list(sources[0])
+        hashes = "\n".join(one.files["documents"].sha256 for one in manifests)
+        digest = hashlib.sha256(hashes.encode()).hexdigest()[:10]
+        partitions = {"": manifests}
+        if self.partition:
+            partitions = {}
+            for manifest in manifests:
+                for value in manifest.details["partitions"]:
+                    partitions.setdefault(value, []).append(manifest)
+        units = []
+        for value, there in sorted(partitions.items()):
+            units += self._units(value, [self._share(one, value) for one in there], digest)
+        return units
+
+    def _share(self, manifest: Manifest, value: str) -> tuple[str, int, int]:
+        """Return a file's name, and the rows and bytes of it that are of a partition."""
+        file = manifest.files["documents"]
+        if not self.partition:
+            return file.name, file.rows, file.bytes
+        rows, chars = manifest.details["partitions"][value]
+        return file.name, rows, file.bytes * chars // max(manifest.text_chars, 1)
+
+    def _units(self, value: str, files: list[tuple[str, int, int]], digest: str) -> list[Unit]:
+        total_rows = sum(rows for _, rows, _ in files)
+        total_bytes = sum(size for _, _, size in files)
         count = max(1, -(-total_bytes // self.target_bytes))
-        digest = hashlib.sha256("\n".join(file.sha256 for file in files).encode()).hexdigest()[:10]
+        folder = quote(value, safe="").replace(".", "%2E")
         units = []
         for index in range(count):
             first, last = total_rows * index // count, total_rows * (index + 1) // count
             name = f"train-{index:05d}-of-{count:05d}"
             parts, start = [], 0
-            for file in files:
-                begin, end = max(first, start), min(last, start + file.rows)
+            for file, rows, _ in files:
+                begin, end = max(first, start), min(last, start + rows)
                 if begin < end:
-                    parts.append([file.name, begin - start, end - start])
-                start += file.rows
-            spec = {"file": f"dataset/data/{name}.parquet", "parts": parts}
-            units.append(Unit(f"{name}-{digest}", total_bytes // count, spec))
+                    parts.append([file, begin - start, end - start])
+                start += rows
+            path = join("dataset", "data", *filter(None, [folder]), f"{name}.parquet")
+            spec = {"file": path, "parts": parts}
+            if self.partition:
+                spec["partition"] = value
+            unit = "-".join(filter(None, [folder, name, digest]))
+            units.append(Unit(unit, total_bytes // count, spec))
         return units
 
     def process(self, unit: Unit, work: Work) -> None:
@@ -88,7 +119,7 @@ class DatasetStage(WholeStage):
             writer = DocumentWriter(output, schema(self.columns, self.file_metadata()))
             for file, first, last in unit.spec["parts"]:
                 with open_input(join(work.out, file)) as stream:
-                    for doc in read_documents(stream, first, last):
+                    for doc in self._rows(stream, first, last, unit.spec.get("partition")):
                         doc.metadata = {k: v for k, v in doc.metadata.items() if k in published}
                         writer.add(doc)
                         counts.entered += 1
@@ -99,6 +130,23 @@ class DatasetStage(WholeStage):
             work.rows["documents"] = writer.rows
         work.manifest.steps = [counts]
         work.manifest.entered = counts.entered
+
+    def _rows(self, stream: Any, first: int, last: int, value: str | None) -> Iterator[Document]:
+        """Yield rows `first` to `last` of a file, counted among those of the partition."""
+        if value is None:
+            yield from read_documents(stream, first, last)
+            return
+        position = 0
+        for doc in read_documents(stream):
+            if part_of(doc, self.partition) == value:
+                if first <= position < last:
+                    yield doc
+                position += 1
+
+
+def part_of(doc: Document, partition: str) -> str:
+    """Return the folder's name for a document: the column's value."""
+    return str(doc.metadata.get(partition) or "unknown")
 
 
 def remove_stale(out: str, folder: str, units: Sequence[Unit]) -> None:
@@ -121,14 +169,25 @@ def remove_stale(out: str, folder: str, units: Sequence[Unit]) -> None:
                 if name.endswith(".json") and (path != folder or name not in wanted):
                     remove(join(path, name))
                     stale = True
-    there = set(names(join(out, "dataset", "data")))
+    there = _published(out)
     for unit in units:
-        if unit.spec["file"].rsplit("/", 1)[-1] not in there:
+        if unit.spec["file"] not in there:
             remove(join(folder, f"{unit.name}.json"))
     done = set(names(folder))
     finished = {unit.spec["file"] for unit in units if f"{unit.name}.json" in done}
     if stale or len(finished) < len(units):
         remove(join(out, "dataset", "README.md"))
-    for name in sorted(there):
-        if f"dataset/data/{name}" not in finished and not name.startswith("."):
-            remove(join(out, "dataset", "data", name))
+    for file in sorted(there - finished):
+        remove(join(out, file))
+
+
+def _published(out: str) -> set[str]:
+    """Return the dataset's files, and those of its partitions, relative to `out`."""
+    found = set()
+    data = join("dataset", "data")
+    for name in names(join(out, data)):
+        if name.endswith(".parquet"):
+            found.add(join(data, name))
+        elif not name.startswith("."):
+            found |= {join(data, name, file) for file in names(join(out, data, name))}
+    return {file for file in found if not file.rsplit("/", 1)[-1].startswith(".")}

@@ -107,12 +107,15 @@ class Stage(StageKind):
         source: a reader, or the stage whose documents this one takes.
         steps: applied in order; a dropped document meets no further step.
         resources: what one worker may need.
+        partition: string column whose values divide the dataset into folders, when this is the
+            stage that is published; one folder when empty.
     """
 
     name: str
     source: Reader | StageKind
     steps: tuple[Step, ...] = ()
     resources: Resources = Resources()
+    partition: str = ""
 
     def __post_init__(self) -> None:
         check_name("stage", self.name)
@@ -136,6 +139,11 @@ class Stage(StageKind):
                     f"stage {self.name!r}: {type(step).__name__} has no name. Give its class"
                     ' one: name = "my_step".'
                 )
+        if self.partition and self.columns.get(self.partition) != "string":
+            raise DefinitionError(
+                f"stage {self.name!r}: partition={self.partition!r} is no column of strings."
+                f"\nThere are: {', '.join(n for n, t in self.columns.items() if t == 'string')}."
+            )
 
     @property
     def sources(self) -> tuple[Reader | StageKind, ...]:
@@ -154,6 +162,10 @@ class Stage(StageKind):
         """Take the unit's documents through the steps."""
         with work.open(self.source, unit) as entries:
             work.flow(entries, self.steps)
+
+    def identity(self) -> Mapping[str, Any]:
+        """The partition."""
+        return {"partition": self.partition} if self.partition else {}
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from . import storage
+from .dataset import part_of
 from .decisions import DecisionWriter
 from .document import Document, DocumentWriter, read_documents, schema
 from .errors import CurateError, DefinitionError, DocumentError
@@ -101,6 +102,8 @@ class Work:
         """Take documents through steps; write those kept, and a decision for each that entered."""
         stage = self.planned.stage
         manifest = self.manifest
+        partition = getattr(stage, "partition", "")
+        partitions: dict[str, list[int]] = {}
         reading, writing = StepCounts(entries.reader), StepCounts("write")
         counted = [(step, StepCounts(step.name)) for step in steps]
         with (
@@ -127,6 +130,12 @@ class Work:
                         fate = _apply(document_writer.add, doc)
                         if fate is None:
                             manifest.text_chars += len(doc.text)
+                            if partition:
+                                counted_there = partitions.setdefault(
+                                    part_of(doc, partition), [0, 0]
+                                )
+                                counted_there[0] += 1
+                                counted_there[1] += len(doc.text)
                         else:
                             counts = writing
                             writing.entered += 1
@@ -144,6 +153,8 @@ class Work:
             document_writer.close()
             decision_writer.close()
         self.rows = {"documents": document_writer.rows, "decisions": decision_writer.rows}
+        if partition:
+            manifest.details["partitions"] = dict(sorted(partitions.items()))
         manifest.entered = reading.entered
         manifest.steps = [counts for _, counts in counted]
         if entries.reader:

@@ -43,13 +43,11 @@ def card(plan: Plan, status: Status) -> str:
         for step in stage.total.steps
         for reason, count in sorted((step.dropped + step.failed).items())
     )
+    partitions = _partitions(plan, dataset)
     settings = json.dumps(plan.settings(), indent=1, ensure_ascii=False, sort_keys=True)
     return f"""---
 configs:
-- config_name: default
-  data_files:
-  - split: train
-    path: data/*.parquet
+{_configs(dataset, partitions)}
 tags:
 - curate
 ---
@@ -59,7 +57,7 @@ tags:
 {total.kept:,} documents, {total.text_chars:,} characters of text.
 {chr(10).join(["", "**Incomplete:**", *missing, ""]) if missing else ""}
 Columns: {", ".join(f"`{name}` ({kind})" for name, kind in dataset.published)}.
-
+{_partition_table(dataset, partitions)}
 ## How it was made
 
 `{plan.path}` with
@@ -91,3 +89,38 @@ Columns: {", ".join(f"`{name}` ({kind})" for name, kind in dataset.published)}.
 The text comes from web pages whose authors keep their rights. Common Crawl's terms of use apply to
 data that was made from its crawl.
 """
+
+
+def _partitions(plan: Plan, dataset: DatasetStage) -> dict[str, list[int]]:
+    """Return documents and characters of each folder of the dataset."""
+    found: dict[str, list[int]] = {}
+    if dataset.partition:
+        planned = plan.stages[-1]
+        done = planned.done()
+        for unit in plan.units(planned, partial=True) or []:
+            if unit.name in done:
+                manifest = planned.manifest(unit.name)
+                folder = str(unit.spec["file"]).split("/")[-2]
+                counts = found.setdefault(folder, [0, 0])
+                counts[0] += manifest.kept
+                counts[1] += manifest.text_chars
+    return found
+
+
+def _configs(dataset: DatasetStage, partitions: dict[str, list[int]]) -> str:
+    paths = {"default": "data/*/*.parquet" if dataset.partition else "data/*.parquet"}
+    paths.update({name: f"data/{name}/*.parquet" for name in sorted(partitions)})
+    return "\n".join(
+        f"- config_name: {json.dumps(name) if name != 'default' else name}"
+        f"\n  data_files:\n  - split: train\n    path: {path}"
+        for name, path in paths.items()
+    )
+
+
+def _partition_table(dataset: DatasetStage, partitions: dict[str, list[int]]) -> str:
+    if not partitions:
+        return ""
+    rows = sorted(partitions.items(), key=lambda item: (-item[1][1], item[0]))
+    lines = [f"| {name} | {docs:,} | {chars:,} |" for name, (docs, chars) in rows]
+    head = [f"| {dataset.partition} | documents | characters |", "|---|---:|---:|"]
+    return "\n".join(["", *head, *lines, ""])
