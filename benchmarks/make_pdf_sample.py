@@ -27,6 +27,8 @@ A4 = pymupdf.Rect(0, 0, 595, 842)
 BODY = pymupdf.Rect(60, 70, 535, 780)
 COLUMNS = (pymupdf.Rect(50, 70, 285, 780), pymupdf.Rect(310, 70, 545, 780))
 STYLE = "body{font-family:serif;font-size:11px;text-align:justify} h1{font-size:18px}"
+FONTS = "/usr/share/fonts/truetype/dejavu"  # of Debian's fonts-dejavu-core
+ARABIC = "@font-face{font-family:dejavu;src:url(DejaVuSans.ttf)} body,h1,h2,p{font-family:dejavu}"
 MIB = 1 << 20
 HOST = "https://library.example.org"
 
@@ -35,7 +37,8 @@ SOURCES_TEXT = """# Where the PDFs come from
 
 `benchmarks/make_pdf_sample.py` typesets text of the pages that `../SOURCES.md` lists, which stay
 under the licences given there; the table of releases is of our own making. The fonts embedded are
-Charis SIL and Noto (SIL Open Font License) and Droid Sans Fallback (Apache-2.0), in subsets.
+Charis SIL and Noto (SIL Open Font License), Droid Sans Fallback (Apache-2.0) and DejaVu Sans
+(Bitstream Vera licence), in subsets.
 Addresses, dates and record ids are made up.
 
 `crawl-*.warc.gz` holds, as a crawl would:
@@ -121,7 +124,8 @@ def typeset(
     content: str, boxes: tuple[pymupdf.Rect, ...] = (BODY,), running: str = ""
 ) -> pymupdf.Document:
     """Set HTML in the boxes of as many pages as it takes, with header and page number."""
-    story = pymupdf.Story(content, user_css=STYLE)
+    style = STYLE + ARABIC if 'dir="rtl"' in content else STYLE
+    story = pymupdf.Story(content, user_css=style, archive=pymupdf.Archive(FONTS))
     target = Path(f"/tmp/{uuid.uuid4()}.pdf")
     writer = pymupdf.DocumentWriter(str(target), "compress")
     more = True
