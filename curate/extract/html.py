@@ -81,7 +81,10 @@ class TrafilaturaExtractor(Extractor):
         if self.isolate:
             self._isolated.start()
             return
+        from .trafilatura_fast import accelerate
+
         logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
+        accelerate()
         self._text(_WARM_UP)
 
     def close(self) -> None:

@@ -1,0 +1,229 @@
+"""A faster trafilatura gives the texts of the one that is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lxml import html
+
+from curate.extract.html import TrafilaturaExtractor
+from curate.extract.trafilatura_fast import searches
+from curate.readers.charset import decode
+from curate.readers.warc import WarcReader
+
+SAMPLE = Path(__file__).parent.parent / "sample_data" / "warc"
+
+_UNTOUCHED = """
+import json, logging, sys
+from trafilatura import extract
+logging.disable(logging.CRITICAL)
+for line in sys.stdin:
+    text = extract(json.loads(line), favor_precision=True, include_comments=False,
+                   include_tables=True, deduplicate=False)
+    print(json.dumps(text or ""))
+"""
+
+
+@pytest.fixture(scope="module")
+def untouched() -> ModuleType:
+    """The expressions as they are installed, whatever this process has replaced."""
+    spec = importlib.util.find_spec("trafilatura.xpaths")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+# Values that the expressions look for, near misses, and the spellings that tell them apart.
+_VALUES = st.sampled_from(
+    [
+        "post",
+        "entry",
+        "article-content",
+        "article__body",
+        "articleBody",
+        "articleContent",
+        "post-text",
+        "post_content",
+        "article ",
+        "an article ",
+        "story",
+        "story-body",
+        "primary",
+        "no-primary",
+        "fulltext",
+        "FullText",
+        "text",
+        "cell",
+        "content",
+        "content-main",
+        "contentbody",
+        "Main-Content",
+        "page-content",
+        "PAGE-content",
+        "main",
+        "Main",
+        "maintain",
+        "x main",
+        "share",
+        "Share",
+        "sharing",
+        "social",
+        "cookie",
+        "cookies",
+        "tags",
+        "sidebar",
+        "bread-crumb",
+        "author",
+        "footer",
+        "nav",
+        "Nav",
+        "bar",
+        "a-ad-b",
+        " ad ",
+        "ad-",
+        "x ad-y",
+        "elated",
+        "meta",
+        "slide",
+        "-icon",
+        "hidden",
+        " hidden",
+        " hide",
+        "hide-me",
+        "reply-1",
+        "no-reply-",
+        "message",
+        "noprint",
+        "notloaded",
+        "teaser",
+        "Teaser",
+        "bottom",
+        "page-bottom",
+        "a-bottom-b",
+        "link",
+        "permalink",
+        "my link",
+        "comment",
+        "comments",
+        "commentary",
+        "Commentary",
+        "comment-list",
+        "post-comments",
+        "disqus_thread",
+        "comol",
+        "mvp-post-add-box",
+        "infinite-scroll",
+        "infinitescroll",
+        "elementor-share-buttons",
+        "navigation",
+        "NavNav",
+        "display:none",
+        "display: none",
+        "border: 0",
+        "visibility:hidden",
+        "true",
+        "false",
+        "reader-comments",
+        "akismet",
+        "widget",
+        "jp-x",
+        "dpsp-content",
+        "premium",
+    ]
+)
+_NAMES = st.sampled_from(
+    [
+        "class",
+        "id",
+        "style",
+        "role",
+        "itemprop",
+        "aria-hidden",
+        "data-component",
+        "data-lp-replacement-content",
+    ]
+)
+_TAGS = st.sampled_from(
+    [
+        "div",
+        "div",
+        "div",
+        "section",
+        "article",
+        "main",
+        "p",
+        "span",
+        "item",
+        "list",
+        "details",
+        "aside",
+        "ol",
+        "ul",
+        "header",
+        "h1",
+        "em",
+    ]
+)
+_ATTRIBUTES = st.dictionaries(_NAMES, st.one_of(_VALUES, st.text("abAB -", max_size=4)), max_size=4)
+
+
+@st.composite
+def _trees(draw: st.DrawFn) -> html.HtmlElement:
+    root = html.Element("body")
+    places = [root]
+    for _ in range(draw(st.integers(1, 12))):
+        elem = html.Element(draw(_TAGS))
+        for name, value in draw(_ATTRIBUTES).items():
+            elem.set(name, value)
+        draw(st.sampled_from(places)).append(elem)
+        places.append(elem)
+    return root
+
+
+@given(tree=_trees())
+def test_each_search_finds_what_the_expression_finds(
+    untouched: ModuleType, tree: html.HtmlElement
+) -> None:
+    """Whatever the attributes and their order, the elements are the same and in the same order."""
+    for name, faster in searches(untouched).items():
+        for number, (search, expression) in enumerate(
+            zip(faster, getattr(untouched, name), strict=True)
+        ):
+            expected = expression(tree)
+            found = search(tree)
+            if name == "BODY_XPATH":
+                expected, found = expected[:1], found[:1]
+            assert found == expected, f"{name}[{number}]: {html.tostring(tree)!r}"
+
+
+def test_the_sample_has_the_same_texts() -> None:
+    """A user gets the text that the installed trafilatura gives, on every page of the sample."""
+    pages = []
+    for path in sorted(SAMPLE.glob("*.warc.gz")):
+        with path.open("rb") as stream:
+            for doc, fate in WarcReader(str(path)).read(str(path), stream):
+                if fate is None:
+                    pages.append(decode(doc.payload or b"", doc.metadata["charset"]))
+    pages = pages[::3]
+    extractor = TrafilaturaExtractor(favor_precision=True, isolate=False)
+    extractor.setup()
+    ours = [extractor.extract(page.encode(), "", "utf-8").text for page in pages]
+    lines = "".join(json.dumps(page) + "\n" for page in pages)
+    done = subprocess.run(
+        [sys.executable, "-c", _UNTOUCHED],
+        input=lines,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    assert ours == [json.loads(line) for line in done.stdout.splitlines()]
+    assert sum(map(bool, ours)) > 100
