@@ -84,8 +84,8 @@ class TrafilaturaExtractor(Extractor):
         from .trafilatura_fast import accelerate
 
         logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
-        accelerate()
         self._text(_WARM_UP)
+        accelerate()
 
     def close(self) -> None:
         """End the child process."""

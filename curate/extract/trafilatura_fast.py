@@ -27,12 +27,11 @@ Search = Callable[[Any], list[Any]]
 
 def accelerate() -> bool:
     """Make this process's trafilatura faster; tell whether its version is the one this is for."""
-    from trafilatura import utils, xpaths
-
     if metadata.version("trafilatura") != VERSION:
         return False
     from lxml import etree
     from lxml import html as lxml_html
+    from trafilatura import utils, xpaths
 
     for name, faster in searches(xpaths).items():
         getattr(xpaths, name)[:] = faster  # the lists that trafilatura's other modules hold
