@@ -10,7 +10,7 @@ import curate
 PACKAGE = Path(curate.__file__).parent
 LAYERS = ["document", "steps", "pipeline", "plan", "task", "executors", "cli"]
 STEP_PACKAGES = ["readers", "extract", "filters", "formatters"]
-STEPS_MAY_USE = {"document", "steps", "errors", "words", "tokens", "assets", "pages"}
+STEPS_MAY_USE = {"document", "steps", "errors", "words", "tokens", "assets", "pages", "storage"}
 
 
 def _imports(path: Path) -> set[str]:

@@ -65,7 +65,7 @@ def test_a_page_has_its_columns() -> None:
         "charset_source": "utf-8",
         "truncated": None,
     }
-    assert set(doc.metadata) == set(WarcReader.columns)
+    assert set(doc.metadata) == set(WarcReader("x").columns)
 
 
 def test_offsets_of_a_plain_file_are_those_of_its_records() -> None:
