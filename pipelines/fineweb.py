@@ -13,6 +13,7 @@ from curate.filters.c4 import C4QualityFilter
 from curate.filters.fineweb import FineWebQualityFilter
 from curate.filters.gopher import GopherQualityFilter, GopherRepetitionFilter
 from curate.filters.language import LanguageFilter
+from curate.filters.language_gate import LanguageGate
 from curate.filters.url import UrlFilter
 from curate.formatters.pii import PiiFormatter
 from curate.pipeline import StageKind
@@ -37,6 +38,7 @@ def pipeline(
     dump: str = "sample",
     preset: Literal["current", "v1"] = "current",
     lid_model: str = "",
+    language_gate: float = 0.0,
     dedup: Literal["minhash", "exact", "none"] = "minhash",
     keep: Literal["first", "longest"] = "first",
     verify: float = 0.0,
@@ -48,16 +50,20 @@ def pipeline(
         dump: name of the crawl, published as a column.
         preset: the rules of today's released code, or "v1": those of FineWeb's launch.
         lid_model: path of a fastText language model; the packaged lid.176.ftz when empty.
+        language_gate: least score for English, such as 0.03, of the raw text of a page that shall
+            be extracted; 0 extracts every page, as FineWeb did.
         dedup: how duplicates within the dump are found.
         keep: which document of a cluster is kept: the earliest, or the longest.
         verify: least Jaccard similarity that a removal must prove, such as 0.8; 0 asks for no
             proof, as FineWeb did.
     """
+    gate = (LanguageGate(("en",), language_gate, lid_model),) if language_gate else ()
     extracted = Stage(
         "extract",
         source=WarcReader(warcs, dump=dump),
         steps=(
             UrlFilter(soft_word_threshold=2),
+            *gate,
             TrafilaturaExtractor(favor_precision=True),
             LanguageFilter(("en",), min_score=0.65, model=lid_model, rules=preset),
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -89,7 +89,7 @@ class LanguageFilter(Filter):
         self._predictor  # noqa: B018 - loads it
 
     def reject(self, doc: Document) -> Drop | None:
-        scores = self._scores(doc.text)
+        scores = self.scores(doc.text)
         language, score = next(iter(scores.items()), ("", 0.0))
         doc.metadata["language"] = language
         doc.metadata["language_score"] = score
@@ -100,7 +100,7 @@ class LanguageFilter(Filter):
             return None
         return Drop("low_score" if is_wanted else "other_language", best, self.min_score)
 
-    def _scores(self, text: str) -> Mapping[str, float]:
+    def scores(self, text: str) -> Mapping[str, float]:
         """Return score by language, the best first; those below 1e-5 are not among them."""
         line = text.replace("\n", "" if self.rules == "v1" else " ")
         # fastText refuses a lone surrogate; "?" is no letter of any language.
@@ -113,10 +113,16 @@ class LanguageFilter(Filter):
 
     @cached_property
     def _predictor(self) -> Any:
-        import fasttext
-
         (path,) = self.assets()
-        return fasttext.load_model(path)
+        return load_model(path)
+
+
+@lru_cache(maxsize=2)
+def load_model(path: str) -> Any:
+    """Load a fastText model, once for all steps of a worker that use it."""
+    import fasttext
+
+    return fasttext.load_model(path)
 
 
 def _hint(language: str, known: tuple[str, ...]) -> str:
