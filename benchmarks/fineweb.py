@@ -1,0 +1,237 @@
+"""FineWeb by curate and by datatrove's own example, on the same pages.
+
+    python benchmarks/fineweb.py WARC [--rounds 3] [--gate 0.03] [--peer-python PYTHON] [--json]
+    python benchmarks/fineweb.py WARC --growth       cost per page at 1, 3 and 10 times the input
+
+Both run the whole pipeline, from the WARC file to the published dataset, in turn, each in a process
+of its own with one worker. The peer states its language, has a minute for a page instead of a
+second (a loaded machine loses pages otherwise) and does not drop texts that it has seen before,
+which depends on the order. `--as-it-comes` undoes that, and counts the pages it loses.
+
+Without --peer-python the peer is the datatrove installed here, which then extracts with the same
+trafilatura, so that decisions can be compared; its own environment has trafilatura 1.11
+(python -m venv peer && peer/bin/pip install 'datatrove[processing,io]==0.10.1' spacy
+lxml_html_clean).
+
+CPU seconds are those of a side's processes and their children, the unit of its cost; the time on
+the clock is given beside them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pyarrow.parquet as pq
+from dedup_sides import Used, measured
+
+from curate.assets import LID176
+from curate.token_counter import TokenCounter
+
+HERE = Path(__file__).parent
+PIPELINE = HERE.parent / "pipelines" / "fineweb.py"
+STEPS = (
+    *("url", "extract", "language", "gopher_repetition", "gopher_quality", "c4_quality"),
+    *("fineweb_quality", "minhash_dedup"),
+)
+
+
+class Side:
+    """One side of the comparison: what it used in each round, and what it decided.
+
+    Attributes:
+        outcomes: by record id the step that dropped it, "" where it was published.
+        stages: seconds by stage, of the last round.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.rounds: list[Used] = []
+        self.outcomes: dict[str, str] = {}
+        self.stages: dict[str, float] = {}
+
+    def as_json(self, pages: int) -> dict[str, Any]:
+        cpu = [used.cpu_seconds for used in self.rounds]
+        return {
+            "cpu_ms_per_page": [round(1000 * value / pages, 2) for value in cpu],
+            "wall_ms_per_page": [round(1000 * used.seconds / pages, 2) for used in self.rounds],
+            "pages_per_cpu_second": round(pages / median(cpu), 1),
+            "peak_mb": round(max(used.peak_mb for used in self.rounds)),
+            "published": sum(not step for step in self.outcomes.values()),
+            "stages": {name: round(value, 2) for name, value in self.stages.items()},
+        }
+
+
+def run_curate(side: Side, warc: Path, out: Path, options: dict[str, str], workers: int) -> None:
+    """Run our pipeline once."""
+    parameters = [part for name, value in options.items() for part in ("-p", f"{name}={value}")]
+    command = [sys.executable, "-m", "curate", "run", str(PIPELINE), "-p", f"warcs={warc}"]
+    command += [*parameters, "--workers", str(workers), "--out", str(out), "--json"]
+    side.rounds.append(measured(command, out.parent / "log"))
+    side.outcomes, side.stages = {}, {}
+    for path in sorted(out.glob("stages/*/*.decisions.parquet")):
+        for row in pq.read_table(path, columns=["id", "outcome", "reason"]).to_pylist():
+            kept = row["outcome"] == "kept"
+            side.outcomes[row["id"]] = "" if kept else row["reason"].split("/")[-2]
+    for path in out.glob("stages/*/*.json"):
+        manifest = json.loads(path.read_text())
+        for step in manifest["steps"]:
+            seconds = step["seconds"] or manifest["seconds"]
+            side.stages[step["name"]] = side.stages.get(step["name"], 0.0) + seconds
+
+
+def run_peer(side: Side, warc: Path, out: Path, python: str, as_it_comes: bool) -> None:
+    """Run datatrove once."""
+    options = {
+        "warc": str(warc),
+        "out": str(out),
+        "lid_model": str(LID176.locate()),
+        "tokenizer": str(out.parent / "tokenizer.json"),
+        "as_it_comes": as_it_comes,
+    }
+    out.mkdir()
+    command = [python, str(HERE / "fineweb_peer.py"), json.dumps(options)]
+    side.rounds.append(measured(command, out.parent / "log"))
+    side.outcomes = {}
+    for step in STEPS:
+        for record in _records(out / "removed" / step):
+            side.outcomes[record["id"]] = step
+    for record in _records(out / "published"):
+        side.outcomes[record["id"]] = ""
+    side.stages = {}
+    for path in out.glob("logs/*/stats.json"):
+        for block in json.loads(path.read_text()):
+            name = block["name"].split(" ", 1)[-1].strip()
+            seconds = block.get("time_stats", {}).get("total", 0.0)
+            side.stages[name] = side.stages.get(name, 0.0) + seconds
+
+
+def _records(folder: Path) -> Iterator[dict[str, Any]]:
+    for path in sorted(folder.glob("*.jsonl*")):
+        opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open()
+        with opened as lines:
+            yield from map(json.loads, lines)
+
+
+def compare(ours: Side, peer: Side) -> dict[str, Any]:
+    """Count pages that both decide alike; a page that only one side has was lost or not read."""
+    ids = {page for page, step in ours.outcomes.items() if step != "warc"}
+    classes: Counter[str] = Counter()
+    for page in ids:
+        ours_step = ours.outcomes[page]
+        # datatrove keeps no record of pages without text; ours are dropped by the extractor.
+        peer_step = peer.outcomes.get(page, "extract")
+        if ours_step == "language_gate":
+            ours_step = "language"
+        if ours_step != peer_step:
+            classes[f"{ours_step or 'kept'} here, {peer_step or 'kept'} there"] += 1
+    same = len(ids) - classes.total()
+    return {"pages": len(ids), "same": same, "differences": dict(classes.most_common())}
+
+
+def growth(warc: Path, folder: Path, options: dict[str, str]) -> list[dict[str, Any]]:
+    """Return our cost per page for the input once, three and ten times."""
+    rows = []
+    for times in (1, 3, 10):
+        inputs = folder / f"x{times}"
+        inputs.mkdir()
+        for number in range(times):
+            shutil.copyfile(warc, inputs / f"{number:02}{''.join(warc.suffixes)}")
+        side = Side(f"{times} times")
+        path = inputs / f"*{''.join(warc.suffixes)}"
+        run_curate(side, path, folder / f"out{times}", options, 1)
+        pages = len(side.outcomes) * times
+        rows.append({"times": times, **side.as_json(pages)})
+        shutil.rmtree(folder / f"out{times}")
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("warc", type=Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--gate", type=float, default=0.03, help="of the run with the language gate"
+    )
+    parser.add_argument("--peer-python", default=sys.executable)
+    parser.add_argument("--as-it-comes", action="store_true")
+    parser.add_argument("--growth", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    warc = options.warc.resolve()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if options.growth:
+            rows = growth(warc, folder, {})
+            print(json.dumps(rows) if options.json else "\n".join(map(str, rows)))
+            return
+        counter = TokenCounter("gpt2")
+        counter.setup()
+        counter._tokenizer.save(str(folder / "tokenizer.json"))
+        plain, gated, peer = map(Side, ("curate", "curate, gate", "datatrove"))
+        for number in range(options.rounds):
+            run_peer(peer, warc, folder / f"p{number}", options.peer_python, options.as_it_comes)
+            run_curate(plain, warc, folder / f"a{number}", {}, 1)
+            run_curate(gated, warc, folder / f"g{number}", {"language_gate": str(options.gate)}, 1)
+            for part in "pag":
+                shutil.rmtree(folder / f"{part}{number}")
+        pages = len(plain.outcomes)
+        ratios = {
+            side.name: [
+                p.cpu_seconds / u.cpu_seconds for p, u in zip(peer.rounds, side.rounds, strict=True)
+            ]
+            for side in (plain, gated)
+        }
+        result = {
+            "pages": pages,
+            "ratio": round(median(ratios["curate"]), 2),
+            "ratio_gate": round(median(ratios["curate, gate"]), 2),
+            "ratios": {name: [round(r, 2) for r in values] for name, values in ratios.items()},
+            "peak_mb": round(max(used.peak_mb for used in plain.rounds)),
+            "sides": {side.name: side.as_json(pages) for side in (peer, plain, gated)},
+            "decisions": compare(plain, peer),
+            "decisions_gate": compare(gated, plain),
+        }
+    if options.json:
+        print(json.dumps(result))
+        return
+    show(result)
+
+
+def show(result: dict[str, Any]) -> None:
+    """Print the tables."""
+    print(f"{result['pages']:,} records")
+    for name, side in result["sides"].items():
+        cpu = side["cpu_ms_per_page"]
+        print(
+            f"{name:14} {median(cpu):7.1f} CPU ms a page ({min(cpu)} to {max(cpu)}),"
+            f" {median(side['wall_ms_per_page']):7.1f} on the clock, peak {side['peak_mb']} MB,"
+            f" {side['published']} published"
+        )
+    for name, values in result["ratios"].items():
+        print(f"{name:14} {median(values):.2f} times datatrove ({min(values)} to {max(values)})")
+    for title in ("decisions", "decisions_gate"):
+        counts = result[title]
+        print(f"{title}: {counts['same']} of {counts['pages']} the same")
+        for kind, count in counts["differences"].items():
+            print(f"  {count:5} {kind}")
+    for name, side in result["sides"].items():
+        print(f"seconds by step, {name}:")
+        for step, seconds in sorted(side["stages"].items(), key=lambda item: -item[1]):
+            if seconds >= 0.05:
+                print(f"  {seconds:8.2f} {step}")
+
+
+if __name__ == "__main__":
+    main()
