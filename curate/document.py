@@ -71,7 +71,7 @@ class DocumentWriter:
 
         self._pa = pa
         self._schema = schema
-        self._kinds = {field.name: str(field.type) for field in schema}
+        self._kinds = {field.name: _kind(pa, field.type) for field in schema}
         self._writer = pq.ParquetWriter(
             output,
             schema,
@@ -123,6 +123,12 @@ class DocumentWriter:
         if self._rows or not self.rows:
             self._flush()
         self._writer.close()
+
+
+def _kind(pa: Any, arrow_type: Any) -> str:
+    """Return a type as `columns` names it; Arrow's own name has that of the items in it."""
+    is_list = pa.types.is_list(arrow_type)
+    return f"list<{arrow_type.value_type}>" if is_list else str(arrow_type)
 
 
 def _checked(name: str, value: Any, kind: str) -> Any:

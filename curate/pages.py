@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Any
 
 from .document import Document
-from .errors import DocumentError
+from .errors import DefinitionError, DocumentError
 from .steps import Drop, Formatter, Step
 
 
@@ -22,22 +23,17 @@ def split_pages(text: str, page_ends: Sequence[int]) -> list[str]:
     Raises:
         DocumentError: `page_ends` are not offsets of this text.
     """
-    starts = [0, *page_ends[:-1]]
-    ends = list(page_ends)
-    if any(a > b for a, b in zip(starts, ends, strict=True)) or (ends or [0])[-1] != len(text):
-        message = f"page_ends={ends[:8]} do not fit a text of {len(text)} characters"
+    bounds = [0, *page_ends]
+    if bounds[-1] != len(text) or any(start > end for start, end in pairwise(bounds)):
+        message = f"page_ends={list(page_ends)[:8]} do not fit a text of {len(text)} characters"
         raise DocumentError("page_ends", message)
-    return [text[start:end] for start, end in zip(starts, ends, strict=True)]
+    return [text[start:end] for start, end in pairwise(bounds)]
 
 
 def set_pages(doc: Document, pages: Sequence[str]) -> None:
     """Make `pages` the text of a document, and `page_ends` say where each ends."""
-    ends, end = [], 0
-    for page in pages:
-        end += len(page)
-        ends.append(end)
     doc.text = "".join(pages)
-    doc.metadata["page_ends"] = ends
+    doc.metadata["page_ends"] = list(accumulate(map(len, pages)))
 
 
 def pages_of(doc: Document) -> list[str]:
@@ -49,7 +45,7 @@ def pages_of(doc: Document) -> list[str]:
 class PagesStep(Step):
     """Rewrites the pages of a document, each in its place; drops a document without text."""
 
-    columns: Mapping[str, str] = {"page_ends": "list<int64>"}
+    columns = {"page_ends": "list<int64>"}
     reasons = ("no_text",)
 
     @abstractmethod
@@ -66,8 +62,10 @@ class PagesStep(Step):
 
 
 @dataclass(frozen=True)
-class PerPage(Step):
-    """Apply a formatter to each page, so that `page_ends` stay exact.
+class PerPage(PagesStep):
+    """Apply a formatter to each page by itself, so that `page_ends` stay exact.
+
+    It goes by the formatter's name in decisions and counts.
 
     Args:
         formatter: what rewrites the text of one page.
@@ -77,34 +75,30 @@ class PerPage(Step):
 
     name = "per_page"
 
-    @property
-    def columns(self) -> Mapping[str, str]:  # type: ignore[override]  # follows the formatter
-        """Those of the formatter, and where pages end."""
-        return {**self.formatter.columns, "page_ends": "list<int64>"}
+    def __post_init__(self) -> None:
+        if not isinstance(self.formatter, Formatter):
+            raise DefinitionError(
+                f"PerPage: formatter is {self.formatter!r}, but must be a Formatter,"
+                " such as PiiFormatter()"
+            )
+        object.__setattr__(self, "name", self.formatter.name)
 
     def identity(self) -> Mapping[str, Any]:
-        """The formatter's."""
         kind = type(self.formatter)
         inner = {"class": f"{kind.__module__}.{kind.__qualname__}", "version": kind.version}
         return {**inner, **self.formatter.identity()}
 
     def assets(self) -> tuple[str, ...]:
-        """The formatter's."""
         return self.formatter.assets()
 
     def library_versions(self) -> Mapping[str, str]:
-        """The formatter's."""
         return self.formatter.library_versions()
 
     def setup(self) -> None:
-        """Load what the formatter needs."""
         self.formatter.setup()
 
     def close(self) -> None:
-        """Release what the formatter holds."""
         self.formatter.close()
 
-    def apply(self, doc: Document) -> Drop | None:
-        """Rewrite each page."""
-        set_pages(doc, [self.formatter.format(page) for page in pages_of(doc)])
-        return None
+    def rewrite(self, pages: list[str], doc: Document) -> list[str]:
+        return [self.formatter.format(page) for page in pages]

@@ -85,3 +85,47 @@ def test_a_partition_that_is_no_column_is_refused(tmp_path: Path) -> None:
     done = Cli(tmp_path)("run", "parts.py", "-p", "by=wrod", code=2)
     assert "partition='wrod' is no column of strings" in done.stderr
     assert "word" in done.stderr
+
+
+LISTS = """
+from dataclasses import dataclass
+
+from curate import Annotator, Document, Pipeline, Stage
+from curate.readers.records import JsonlReader
+
+
+@dataclass(frozen=True)
+class Words(Annotator):
+    name = "words"
+    columns = {"words": "list<string>", "lengths": "list<int64>"}
+
+    def annotate(self, doc: Document) -> None:
+        doc.metadata["words"] = doc.text.split()
+        doc.metadata["lengths"] = [len(word) for word in doc.text.split()]
+        if doc.text == "wrong":
+            doc.metadata["words"] = [1]
+        if doc.text == "broken":
+            doc.metadata["words"] = ["\\ud800"]
+
+
+def pipeline() -> Pipeline:
+    return Pipeline("lists", Stage("load", source=JsonlReader("in/*.jsonl"), steps=(Words(),)))
+"""
+
+
+def test_lists_are_published_and_wrong_ones_cost_their_document(tmp_path: Path) -> None:
+    """A user's lists of strings and numbers come back; a wrong item fails that document alone."""
+    (tmp_path / "lists.py").write_text(LISTS)
+    _write(tmp_path, "a", ["one three", "wrong", "broken", "two"])
+    cli = Cli(tmp_path)
+    cli("run", "lists.py")
+    path = tmp_path / "runs/lists/dataset/data/train-00000-of-00001.parquet"
+    rows = pq.read_table(path).select(["words", "lengths"]).to_pylist()
+    assert rows == [
+        {"words": ["one", "three"], "lengths": [3, 5]},
+        {"words": ["two"], "lengths": [3]},
+    ]
+    (write,) = [
+        step for step in cli.status("runs/lists")["load"]["steps"] if step["name"] == "write"
+    ]
+    assert write["failed"] == {"invalid_unicode": 1, "invalid_value": 1}
