@@ -1,0 +1,1 @@
+"""Fetching documents again from where they were crawled: polite, safe and resumable."""

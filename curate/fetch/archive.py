@@ -1,0 +1,146 @@
+"""WARC records of what was asked and answered."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import uuid
+from collections.abc import Sequence
+from typing import IO, Any
+
+from .. import __version__
+from ..errors import InputError
+from ..readers.containers import Raw, pieces
+from ..readers.warc_records import Record, Window, read_records
+from ..storage import open_input
+from .client import Answer
+
+OUTCOME = "Refetch-Outcome"  # in the metadata record of a URL that gave nothing
+_IN_MEMORY_BYTES = 4 << 20
+_LEVEL = 1  # PDFs are compressed inside; more effort saves under 1 %
+
+
+def encode(
+    answers: Sequence[Answer], url: str, cause: str = "", message: str = ""
+) -> tuple[IO[bytes], int]:
+    """Return the records of one URL, gzip per record, and where the last response starts in them.
+
+    Args:
+        answers: of each hop, the last one last. They are closed.
+        url: what was asked for first.
+        cause: why it failed; kept in a record of its own, so that a replay fails alike.
+        message: the same for a person.
+    """
+    out = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)
+    offset = 0
+    for answer in answers:
+        offset = out.tell()
+        _write_pair(out, answer)
+        answer.close()
+    if cause:
+        fields = f"{OUTCOME}: {cause}\r\nRefetch-Message: {' '.join(message.split())}\r\n"
+        _write(out, "metadata", url, fields.encode(errors="replace"), "application/warc-fields")
+    return out, offset
+
+
+def warcinfo(agent: str) -> bytes:
+    """Return the record at the head of an archive."""
+    out = io.BytesIO()
+    fields = (
+        f"software: curate/{__version__}\r\nformat: WARC File Format 1.1\r\nrobots: obey\r\n"
+        f"http-header-user-agent: {agent}\r\n"
+    )
+    _write(out, "warcinfo", None, fields.encode(), "application/warc-fields")
+    return out.getvalue()
+
+
+def read_record(path: str, offset: int, max_bytes: int) -> Record:
+    """Read the one record that starts at `offset` of a WARC file.
+
+    Raises:
+        InputError: there is none.
+    """
+    with open_input(path) as stream:
+        stream.seek(offset)
+        records = read_records(Window(pieces(Raw(stream), True), True), max_bytes)
+        record = next(records, None)
+    if record is None or record.reason:
+        raise InputError(f"{path}: no record can be read at byte {offset}.")
+    return record
+
+
+class _Member:
+    """One gzip member that is written to."""
+
+    def __init__(self, out: IO[bytes]) -> None:
+        from isal import isal_zlib
+
+        self._out = out
+        self._compressor = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, 31)
+
+    def write(self, data: bytes) -> None:
+        self._out.write(self._compressor.compress(data))
+
+    def flush(self) -> None:
+        self._out.write(self._compressor.flush())
+
+
+def _write_pair(out: IO[bytes], answer: Answer) -> None:
+    from warcio.statusandheaders import StatusAndHeaders
+
+    headers = list(answer.headers)
+    if answer.header("transfer-encoding"):
+        # The body is stored without it, as Common Crawl does; the new name says that it was there.
+        headers = [
+            (f"X-Crawl-{key}" if key.lower() == "transfer-encoding" else key, value)
+            for key, value in headers
+        ]
+        headers.append(("Content-Length", str(answer.size)))
+    fields = {"WARC-Truncated": "length"} if answer.cut else {}
+    if answer.resumed_at:
+        fields["Refetch-Resumed-At"] = ", ".join(map(str, answer.resumed_at))
+    answer.body.seek(0)
+    status = StatusAndHeaders(f"{answer.status} {answer.reason}", headers, "HTTP/1.1")
+    identifier = _write(
+        out,
+        "response",
+        str(answer.url),
+        answer.body,
+        "",
+        status,
+        {"WARC-Date": answer.date} | fields,
+    )
+    concurrent = {"WARC-Date": answer.date, "WARC-Concurrent-To": identifier}
+    content_type = "application/http; msgtype=request"
+    _write(out, "request", str(answer.url), answer.request, content_type, None, concurrent)
+
+
+def _write(
+    out: IO[bytes],
+    kind: str,
+    url: str | None,
+    block: bytes | IO[bytes],
+    content_type: str,
+    status: Any = None,
+    fields: dict[str, str] | None = None,
+) -> str:
+    """Write one record and return its id."""
+    from warcio.warcwriter import WARCWriter
+
+    member = _Member(out)
+    writer = WARCWriter(member, gzip=False, warc_version="1.1")
+    identifier = f"<urn:uuid:{uuid.uuid4()}>"
+    stream = io.BytesIO(block) if isinstance(block, bytes) else block
+    length = stream.seek(0, io.SEEK_END) or stream.tell()
+    stream.seek(0)
+    record = writer.create_warc_record(
+        url,
+        kind,
+        payload=stream,
+        length=length,
+        warc_content_type=content_type,
+        http_headers=status,
+        warc_headers_dict={"WARC-Record-ID": identifier, **(fields or {})},
+    )
+    writer.write_record(record)
+    return identifier

@@ -1,0 +1,274 @@
+"""What was fetched, kept for good: segments of a WARC archive, each with a journal.
+
+Segments lie in `<out>/refetch/` and are named by the range of hashes of sites they hold, so that a
+unit reads only those it may need; they outlive the units, so that nothing is fetched again when
+the inputs or the parameters change. Each process writes a segment of its own. A record is appended
+and flushed to disk, then its line of the journal: what has a line is there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from ..storage import Output, exists, is_remote, join, names, open_input, writing
+from .archive import warcinfo
+from .params import PASSING, RefetchParams
+
+_JOURNAL = re.compile(r"([0-9a-f]{4})-([0-9a-f]{4})-.*\.jsonl\Z")
+# A remote segment is put when it holds so many entries, bytes, or is so old.
+_REMOTE_ENTRIES, _REMOTE_BYTES, _REMOTE_AGE_S = 200, 64 << 20, 30.0
+
+
+@dataclass(slots=True)
+class Entry:
+    """What became of one URL.
+
+    Attributes:
+        chain: the URLs it redirected to.
+        seconds: from the first request to the end, waiting included; None in a replay.
+        path: the archive that holds the response, and where in it.
+        policy: what decided over a failure, and in which round.
+        time: of the outcome, in seconds since 1970.
+        rules: it is a robots.txt.
+    """
+
+    url: str
+    outcome: str
+    status: int | None = None
+    message: str = ""
+    chain: tuple[str, ...] = ()
+    seconds: float | None = None
+    bytes: int = 0
+    attempts: int = 0
+    path: str = ""
+    offset: int | None = None
+    policy: str = ""
+    round: int = 0
+    time: float = 0.0
+    rules: bool = False
+
+
+class Store:
+    """The archive of one unit: what is there already, and a segment for what is not.
+
+    Args:
+        out: the run's output folder.
+        first: first prefix of hashes of sites, of 4096.
+        last: the prefix that the range ends before.
+        params: the present ones.
+    """
+
+    def __init__(self, out: str, first: int, last: int, params: RefetchParams) -> None:
+        self.folder = join(out, "refetch")
+        self._range = (first, last)
+        self._params = params
+        self._policy = params.policy
+        self._known: dict[tuple[str, bool], Entry] = {}
+        self._pending: list[tuple[IO[bytes], Entry]] = []
+        self._lock = threading.Lock()
+        self._segment: _LocalSegment | _RemoteSegment | None = None
+        for entry in self._journals():
+            self._keep(entry)
+
+    def __len__(self) -> int:
+        return sum(not rules for _, rules in self._known)
+
+    def find(self, url: str) -> Entry | None:
+        """Return what became of a URL, if that is still good under the present parameters.
+
+        A document that was fetched is, whatever they are. A failure is under the same ones, until
+        `retry_round` is raised where its cause may have passed.
+        """
+        entry = self._known.get((url, False))
+        if entry is None or entry.outcome == "fetched":
+            return entry
+        again = entry.outcome in PASSING and entry.round < self._params.retry_round
+        return None if entry.policy != self._policy or again else entry
+
+    def find_rules(self, url: str, max_age_s: float) -> Entry | None:
+        """Return the answer to a question for robots.txt that is not too old."""
+        entry = self._known.get((url, True))
+        return entry if entry is not None and time.time() - entry.time < max_age_s else None
+
+    def add(self, records: IO[bytes], entry: Entry) -> None:
+        """Note records to be written with the next `commit`; `entry.offset` counts from theirs."""
+        entry.policy, entry.round = self._policy, self._params.retry_round
+        entry.time = time.time()
+        with self._lock:
+            self._pending.append((records, entry))
+
+    def commit(self) -> None:
+        """Write what was added, if no other call has; then it is durable, in a local folder.
+
+        Calls must follow each other, as in a pool of one thread.
+        """
+        with self._lock:
+            batch, self._pending = self._pending, []
+        if not batch:
+            return
+        if self._segment is None:
+            stem = "{:04x}-{:04x}-".format(*self._range) + secrets.token_hex(6)
+            kind = _RemoteSegment if is_remote(self.folder) else _LocalSegment
+            self._segment = kind(self.folder, stem, warcinfo(self._params.header))
+        self._segment.append(batch)
+        for _, entry in batch:
+            self._keep(entry)
+
+    def close(self) -> None:
+        """Write what was added and end the segment."""
+        self.commit()
+        if self._segment is not None:
+            self._segment.close()
+            self._segment = None
+
+    def _keep(self, entry: Entry) -> None:
+        key = (entry.url, entry.rules)
+        known = self._known.get(key)
+        if known is None or _rank(entry) >= _rank(known):
+            self._known[key] = entry
+
+    def _journals(self) -> Iterator[Entry]:
+        first, last = self._range
+        for name in names(self.folder):
+            found = _JOURNAL.match(name)
+            if found and int(found[1], 16) < last and int(found[2], 16) > first:
+                path = join(self.folder, name)
+                if not is_remote(path):
+                    _repair(Path(path))
+                yield from read_journal(path)
+
+
+def _rank(entry: Entry) -> tuple[bool, float]:
+    """A document outranks every failure; of two of a kind the later one counts."""
+    return entry.outcome == "fetched", entry.time
+
+
+def read_journal(path: str) -> Iterator[Entry]:
+    """Yield the entries of a journal; a last line that was not written whole is none."""
+    archive = path.removesuffix(".jsonl") + ".warc.gz"
+    if not exists(archive):  # deleted by hand
+        return
+    with open_input(path) as stream:
+        for line in stream:
+            if line.endswith(b"\n"):
+                values = json.loads(line)
+                values.pop("end")
+                yield Entry(**{**values, "chain": tuple(values["chain"]), "path": archive})
+
+
+def _line(entry: Entry, end: int) -> bytes:
+    values: dict[str, Any] = {**asdict(entry), "path": "", "end": end}
+    return (json.dumps(values, ensure_ascii=True) + "\n").encode()
+
+
+class _LocalSegment:
+    """An archive and its journal, appended to and flushed to disk; locked while it is written."""
+
+    def __init__(self, folder: str, stem: str, head: bytes) -> None:
+        self._path = join(folder, f"{stem}.warc.gz")
+        with writing(self._path):
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            self._journal = Path(folder, f"{stem}.jsonl").open("ab")
+            with contextlib.suppress(OSError):  # a file system without locks: none is mended
+                fcntl.flock(self._journal, fcntl.LOCK_EX)
+            self._archive = Path(self._path).open("ab")
+            self._archive.write(head)
+
+    def append(self, batch: list[tuple[IO[bytes], Entry]]) -> None:
+        lines = []
+        with writing(self._path):
+            for records, entry in batch:
+                start = self._archive.tell()
+                if entry.offset is not None:
+                    entry.offset += start
+                entry.path = self._path
+                records.seek(0)
+                shutil.copyfileobj(records, self._archive, 1 << 20)
+                records.close()
+                lines.append(_line(entry, self._archive.tell()))
+            _flush(self._archive)
+            self._journal.write(b"".join(lines))
+            _flush(self._journal)
+
+    def close(self) -> None:
+        with writing(self._path):
+            self._archive.close()
+            self._journal.close()
+
+
+class _RemoteSegment:
+    """Segments gathered in local scratch and put one after the other, the journal last."""
+
+    def __init__(self, folder: str, stem: str, head: bytes) -> None:
+        self._folder, self._stem, self._head = folder, stem, head
+        self._number = 0
+        self._archive: Output | None = None
+        self._lines: list[bytes] = []
+        self._started = 0.0
+
+    def append(self, batch: list[tuple[IO[bytes], Entry]]) -> None:
+        for records, entry in batch:
+            if self._archive is None:
+                name = f"{self._stem}-{self._number:05d}.warc.gz"
+                self._archive = Output(join(self._folder, name))
+                self._archive.write(self._head)
+                self._started = time.monotonic()
+            if entry.offset is not None:
+                entry.offset += self._archive.tell()
+            entry.path = self._archive.path
+            records.seek(0)
+            while data := records.read(1 << 20):
+                self._archive.write(data)
+            records.close()
+            self._lines.append(_line(entry, self._archive.tell()))
+            if (
+                len(self._lines) >= _REMOTE_ENTRIES
+                or self._archive.tell() >= _REMOTE_BYTES
+                or time.monotonic() - self._started >= _REMOTE_AGE_S
+            ):
+                self.close()
+
+    def close(self) -> None:
+        if self._archive is None:
+            return
+        self._archive.commit(replace=False)
+        journal = Output(self._archive.path.removesuffix(".warc.gz") + ".jsonl")
+        try:
+            journal.write(b"".join(self._lines))
+            journal.commit(replace=False)
+        finally:
+            journal.discard()
+        self._archive, self._lines = None, []
+        self._number += 1
+
+
+def _flush(stream: IO[bytes]) -> None:
+    stream.flush()
+    os.fdatasync(stream.fileno())
+
+
+def _repair(journal: Path) -> None:
+    """Cut off what a killed process had not finished writing; a living one holds the lock."""
+    archive = journal.with_name(journal.name.removesuffix(".jsonl") + ".warc.gz")
+    with contextlib.suppress(OSError), journal.open("r+b") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        whole = end = 0
+        for line in stream:
+            if line.endswith(b"\n"):
+                whole += len(line)
+                end = json.loads(line)["end"]
+        stream.truncate(whole)
+        if archive.exists() and archive.stat().st_size > end:
+            os.truncate(archive, end)

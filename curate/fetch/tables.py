@@ -1,0 +1,91 @@
+"""Tables between the stages: the URLs to ask for, and what became of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..manifest import Manifest
+from ..storage import join, open_input
+
+if TYPE_CHECKING:
+    from ..task import Work
+
+_GROUP_ROWS = 20_000
+
+
+def url_schema() -> Any:
+    """Return the schema of URLs: sorted by the prefix of the hash of the site, URL and row."""
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            ("prefix", pa.int32()),
+            ("row", pa.int64()),
+            ("id", pa.string()),
+            ("url", pa.string()),  # as crawled
+            ("asked", pa.string()),  # in one form; null if it cannot be asked for
+            ("offset", pa.int64()),
+            ("problem", pa.string()),
+        ]
+    )
+
+
+def outcome_schema() -> Any:
+    """Return the schema of outcomes: a row per document, sorted by unit and row."""
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            ("source", pa.int32()),  # number of the unit
+            ("source_unit", pa.string()),
+            ("row", pa.int64()),
+            ("id", pa.string()),
+            ("url", pa.string()),
+            ("outcome", pa.string()),
+            ("http_status", pa.int32()),
+            ("message", pa.string()),
+            ("redirects", pa.list_(pa.string())),
+            ("seconds", pa.float64()),
+            ("bytes", pa.int64()),
+            ("attempts", pa.int32()),
+            ("refetch_path", pa.string()),
+            ("refetch_offset", pa.int64()),
+        ]
+    )
+
+
+def write(work: Work, role: str, name: str, tables: Iterable[Any], schema: Any) -> None:
+    """Write tables as one Parquet file of the unit, a row group each where they are small."""
+    import pyarrow.parquet as pq
+
+    rows = 0
+    with work.create(role, name) as output:
+        writer = pq.ParquetWriter(output, schema, compression="zstd")
+        for table in tables:
+            writer.write_table(table, _GROUP_ROWS)
+            rows += table.num_rows
+        writer.close()
+    work.rows[role] = rows
+
+
+def read_range(
+    work: Work, manifest: Manifest, role: str, column: str, first: int, last: int
+) -> list[dict[str, Any]]:
+    """Read the rows of a table that is sorted by `column`, from `first` to before `last`."""
+    import pyarrow.parquet as pq
+
+    with open_input(join(work.out, manifest.files[role].name)) as stream:
+        filters = [(column, ">=", first), (column, "<", last)]
+        table = pq.read_table(stream, filters=filters, use_threads=False)
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
+
+
+def digest(rows: Sequence[dict[str, Any]]) -> str:
+    """Return a name for what documents get of their outcomes."""
+    wanted = [
+        [row[name] for name in ("row", "outcome", "refetch_path", "refetch_offset")] for row in rows
+    ]
+    return hashlib.sha256(repr(wanted).encode()).hexdigest()[:10]
