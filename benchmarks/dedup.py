@@ -2,6 +2,7 @@
 
     python benchmarks/dedup.py                                       on text that it makes
     python benchmarks/dedup.py --texts pages.jsonl --documents 20000
+    python benchmarks/dedup.py --part families --pages pages.warc    and pages by three extractors
     python benchmarks/dedup.py --part gold --gold DIR                McCormick, Clough-Stevenson
     python benchmarks/dedup.py --part scale --documents 10000000     10 GB of disk in $TMPDIR
 
@@ -13,11 +14,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,8 +26,9 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from dedup_caught import caught
+from dedup_families import families
 from dedup_gold import gold
-from dedup_peers import shingle_strings, signing
 from dedup_scale import BANDS, UNIT, sources
 from dedup_sides import (
     HERE,
@@ -44,16 +45,11 @@ from dedup_sides import (
     write_input,
 )
 from dedup_tables import show
-from dedup_texts import corpus, edit, jaccard, make_texts, read_texts, similar_pairs
+from dedup_texts import corpus, make_texts, read_texts, similar_pairs
 
 from curate.dedup import arrays
-from curate.dedup.minhash import bucket_keys, evidence, shingles
+from curate.dedup.minhash import evidence, shingles
 
-SIMILARITIES = (0.6, 0.7, 0.75, 0.8, 0.9)
-
-_TOLERANCE = 0.02
-_PAIRS = 1000  # of each similarity
-_CONFIDENCE = 0.999
 _SIGNATURE_TEXTS = 1000
 _DUMP = 200_000_000  # documents of a large dump after filtering
 _MODULES = {
@@ -105,16 +101,20 @@ def _ratio(ms: Mapping[str, Mapping[str, float]], hash_name: str) -> float:
 def end_to_end(texts: Sequence[str], rounds: int, folder: Path) -> dict[str, Any]:
     """Deduplicate with both sides; compare what they took, what they found and what is true."""
     write_input(folder, texts)
-    used: dict[str, list[Used]] = {"curate": [], "datatrove": [], "curate_verify": []}
+    modes = {"curate": (0.0, "jaccard"), "curate_verify": (VERIFY, "jaccard")}
+    modes["curate_contained"] = (VERIFY, "containment")
+    used: dict[str, list[Used]] = {name: [] for name in ("curate", "datatrove", *modes)}
     outcomes: dict[str, Outcome] = {}
     stages: dict[str, dict[str, float]] = {}
     for turn in range(rounds):
-        for name, verify in (("curate", 0.0), ("datatrove", 0.0), ("curate_verify", VERIFY)):
+        for name in used:
             run = f"{name}-{turn}"
             if name == "datatrove":
                 outcomes[name], taken = run_datatrove(folder, run, len(texts))
             else:
-                outcomes[name], taken, stages[name] = run_curate(folder, run, len(texts), verify)
+                outcomes[name], taken, stages[name] = run_curate(
+                    folder, run, len(texts), *modes[name]
+                )
             used[name].append(taken)
             shutil.rmtree(folder / run)
     sides: dict[str, dict[str, Any]] = {
@@ -134,6 +134,7 @@ def end_to_end(texts: Sequence[str], rounds: int, folder: Path) -> dict[str, Any
         **sides,
         "ratio": round(per_second["curate"] / per_second["datatrove"], 2),
         "verify_costs": round(per_second["curate"] / per_second["curate_verify"], 2),
+        "containment_costs": round(per_second["curate"] / per_second["curate_contained"], 2),
         "found": compare(texts, outcomes["curate"], outcomes["datatrove"]),
         "quality": quality(texts, outcomes),
     }
@@ -218,61 +219,6 @@ def _removed(folder: Path) -> int:
     return ours + sum(path.stat().st_size // 4 for path in folder.glob("*.remove"))
 
 
-def caught(texts: Sequence[str], random: Random) -> dict[str, Any]:
-    """Measure the share of pairs of known similarity that share a bucket."""
-    long = [text for text in texts if len(text.split()) >= 150]
-    peers = {name: signing(name)[0] for name in ("datasketch", "rensa") if find_spec(name)}
-    result = {}
-    for similarity in SIMILARITIES:
-        expected = 0.0
-        pairs = 0
-        hits = dict.fromkeys(("curate", *peers), 0)
-        for text in random.sample(long, min(_PAIRS, len(long))):
-            edited = edit(text, similarity, long, random)
-            exact = jaccard(shingles(text, PARAMS), shingles(edited, PARAMS))
-            if abs(exact - similarity) > _TOLERANCE:
-                continue
-            pairs += 1
-            expected += PARAMS.caught(exact)
-            keys = (bucket_keys(side, PARAMS) for side in (text, edited))
-            hits["curate"] += bool(np.equal(*keys).all(axis=1).any())
-            for name, sign in peers.items():
-                hits[name] += _share_a_band(sign, text, edited)
-        low, high = binomial_bounds(pairs, expected / max(1, pairs))
-        shares = {name: round(count / max(1, pairs), 4) for name, count in hits.items()}
-        result[f"{similarity}"] = {
-            "pairs": pairs,
-            "measured": shares.pop("curate"),
-            "expected": round(expected / max(1, pairs), 4),
-            "low": round(low, 4),
-            "high": round(high, 4),
-            **shares,
-        }
-    return result
-
-
-def _share_a_band(sign: Callable[[Any], Any], *texts: str) -> bool:
-    bands = (np.asarray(sign(shingle_strings(text))).reshape(BANDS, -1) for text in texts)
-    return bool(np.equal(*bands).all(axis=1).any())
-
-
-def binomial_bounds(count: int, probability: float) -> tuple[float, float]:
-    """Return between which shares the successes of `count` trials lie, at _CONFIDENCE."""
-    outside = (1 - _CONFIDENCE) / 2
-    odds = (math.log(probability), math.log1p(-probability)) if 0 < probability < 1 else (0.0, 0.0)
-    below, low, high = 0.0, 0, count
-    for successes in range(count + 1):
-        ways = math.lgamma(count + 1) - math.lgamma(successes + 1)
-        ways -= math.lgamma(count - successes + 1)
-        below += math.exp(ways + successes * odds[0] + (count - successes) * odds[1])
-        if below < outside:
-            low = successes + 1
-        if below >= 1 - outside:
-            high = successes
-            break
-    return low / max(1, count), high / max(1, count)
-
-
 def scale(documents: int, folder: Path) -> dict[str, Any]:
     """Bucket and cluster made signatures, of a tenth and of all; extrapolate from the two."""
     small, large = (_scale(total, folder / f"{total}") for total in (documents // 10, documents))
@@ -334,12 +280,13 @@ def main() -> int:
         help="how many [3,000]; of clusters [1,000,000] and scale [10,000,000] if chosen alone",
     )
     parser.add_argument("--rounds", type=int, default=3, metavar="R", help="[3]")
-    parts = ("signatures", "end_to_end", "clusters", "caught", "gold", "scale")
+    parts = ("signatures", "end_to_end", "clusters", "caught", "families", "gold", "scale")
     parser.add_argument("--part", action="append", choices=parts, help="[all but gold and scale]")
+    parser.add_argument("--pages", type=Path, metavar="WARC", help="pages to extract three times")
     parser.add_argument("--gold", type=Path, metavar="DIR", help="the folder of the gold sets")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     args = parser.parse_args()
-    chosen = args.part or list(parts[:4])
+    chosen = args.part or list(parts[:5])
     if "gold" in chosen and not args.gold:
         parser.error("--part gold needs --gold DIR")
     needed = sorted({module for part in chosen for module in _MODULES.get(part, ())})
@@ -361,7 +308,7 @@ def _measure(args: argparse.Namespace, chosen: Sequence[str]) -> dict[str, Any]:
         texts: list[str] = []
         count = args.documents or 3000
         of_one_part = args.documents if len(chosen) == 1 else None
-        if {"signatures", "end_to_end", "caught"} & set(chosen):
+        if {"signatures", "end_to_end", "caught", "families"} & set(chosen):
             texts = read_texts(args.texts) if args.texts else make_texts(min(count, 3000), random)
         for part in chosen:
             folder = home / part
@@ -378,6 +325,8 @@ def _measure(args: argparse.Namespace, chosen: Sequence[str]) -> dict[str, Any]:
                 result["ratio_clusters"] = result[part]["ratio"]
             elif part == "caught":
                 result[part] = caught(texts, random)
+            elif part == "families":
+                result[part] = families(texts, args.pages, folder)
             elif part == "gold":
                 result[part] = gold(args.gold, folder)
             else:

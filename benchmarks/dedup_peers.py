@@ -213,7 +213,7 @@ def _curate_clusters(folder: str) -> Callable[[], None]:
     from dedup_scale import UNIT
 
     from curate.dedup import arrays
-    from curate.dedup.clusters import Components, canonicals
+    from curate.dedup.clusters import Components, canonicals, clustered
 
     def run() -> None:
         path = Path(folder, "ranks.bin")
@@ -223,7 +223,7 @@ def _curate_clusters(folder: str) -> Callable[[], None]:
             rows = np.fromfile(pairs, "<u4").reshape(-1, 2, 2).astype(np.int64)
             components.add(rows[..., 0] * UNIT + rows[..., 1])
         labels = components.labels()
-        members = np.flatnonzero(np.bincount(labels, minlength=len(labels))[labels] > 1)
+        members = clustered(labels, np.empty(0, np.int64))
         compact = np.searchsorted(members, labels[members])
         bounds = np.searchsorted(members, np.arange(0, total + UNIT, UNIT)).tolist()
         own = np.concatenate(

@@ -139,7 +139,7 @@ def write_input(folder: Path, texts: Sequence[str]) -> None:
 
 
 def run_curate(
-    folder: Path, name: str, count: int, verify: float = 0.0
+    folder: Path, name: str, count: int, verify: float = 0.0, measure: str = "jaccard"
 ) -> tuple[Outcome, Used, dict[str, float]]:
     """Deduplicate folder/in with `curate run`; also return the seconds of each stage."""
     out = folder / name
@@ -147,6 +147,7 @@ def run_curate(
         [
             *(sys.executable, "-m", "curate", "run", str(HERE / "dedup_pipeline.py")),
             *("-p", f"paths={folder}/in/*.parquet", "-p", f"verify={verify}"),
+            *("-p", f"measure={measure}"),
             *("--out", str(out), "--workers", "1"),
         ],
         folder / f"{name}.log",

@@ -15,6 +15,7 @@ def show(result: Result) -> str:
         "end_to_end": _end_to_end,
         "clusters": _clusters,
         "caught": _caught,
+        "families": _families,
         "gold": _gold,
         "scale": _scale,
     }
@@ -53,11 +54,14 @@ def _signatures(part: Result) -> Iterator[str]:
 def _end_to_end(part: Result) -> Iterator[str]:
     yield f"End to end: {part['documents']} documents, one worker, xxhash"
     yield _row("", "docs/core s", "lowest", "highest", "seconds", "peak MB", "removed")
-    for side in ("curate", "datatrove", "curate_verify"):
+    for side in ("curate", "datatrove", "curate_verify", "curate_contained"):
         taken = part[side]
         cells = taken["seconds"]["median"], taken["peak_mb"], taken["removed"]
         yield _row(side, *_spread(taken["documents_per_core_second"]), *cells)
-    yield f"curate / datatrove: {part['ratio']}; verify takes {part['verify_costs']} times as long"
+    yield (
+        f"curate / datatrove: {part['ratio']}; verify takes {part['verify_costs']} times as long,"
+        f" by containment {part['containment_costs']}"
+    )
     found = part["found"]
     yield (
         f"clusters: {found['clusters']['curate']} by curate, {found['clusters']['datatrove']} by "
@@ -98,6 +102,18 @@ def _caught(part: Result) -> Iterator[str]:
         within = found["low"] <= found["measured"] <= found["high"]
         cells = [found[key] for key in keys] + ["yes" if within else "NO"]
         yield _row(similarity, *cells, *(found[peer] for peer in peers))
+
+
+def _families(part: Result) -> Iterator[str]:
+    yield f"Families, among {part['documents']:,} documents: groups of which one text is left"
+    modes = part["modes"]
+    yield _row("", "groups", "could be", *modes)
+    for kind, expected in part["expected"].items():
+        found = [mode["groups"][kind]["together"] for mode in modes.values()]
+        groups = next(iter(modes.values()))["groups"][kind]["groups"]
+        yield _row(kind, groups, expected, *found)
+    for name in ("removed", "jaccard_proven", "containment_proven", "cpu_seconds", "peak_mb"):
+        yield _row(name.replace("_", " "), "", "", *(mode[name] for mode in modes.values()))
 
 
 def _gold(part: Result) -> Iterator[str]:

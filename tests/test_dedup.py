@@ -2,125 +2,58 @@
 
 from __future__ import annotations
 
-import json
 import random
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 
 from curate import Stage
+from curate.dedup.memory import available, check_memory
 from curate.dedup.rehydrate import FINEWEB2_WEIGHTS, RehydrateStage
+from curate.errors import CurateError, DefinitionError
 from curate.readers.records import JsonlReader
 
-from .conftest import Cli, dataset_bytes, manifest_times
-
-PIPELINE = """
-from curate import Pipeline, Stage
-from curate.dedup.minhash import MinHashParams
-from curate.dedup.rehydrate import rehydrate
-from curate.dedup.stages import exact_dedup, minhash_dedup
-from curate.readers.records import JsonlReader
-
-
-def pipeline(paths: str = "pages/*.jsonl", kind: str = "minhash", keep: str = "first",
-             verify: float = 0.0, against: tuple[str, ...] = (), action: str = "drop",
-             buckets: int = 14, weights: bool = False) -> Pipeline:
-    keys = (("url", "string"), ("date", "string"))
-    load = Stage("load", source=JsonlReader(paths, keep=keys))
-    if kind == "minhash":
-        kept = minhash_dedup(load, MinHashParams(num_buckets=buckets), keep=keep,
-                             verify=verify or None, against=against, action=action)
-    else:
-        kept = exact_dedup(load, by=kind, keep=keep)
-    if weights:
-        kept = rehydrate(kept, ((1, 1), (2, 3), (3, 0)))
-    return Pipeline("dedup", output=kept, columns=("text", "id", "url"))
-"""
-
-Page = dict[str, str]
-
-
-def article(seed: int, words: int = 300) -> list[str]:
-    """A text of random words, as a list."""
-    rng = random.Random(seed)
-    return ["".join(rng.choices("abcdefghijklmnop", k=rng.randint(2, 9))) for _ in range(words)]
-
-
-def page(name: str, words: list[str], day: int = 1) -> Page:
-    url = f"https://example.org/{name}"
-    return {"id": name, "text": " ".join(words), "url": url, "date": f"2024-01-{day:02d}T00:00:00Z"}
-
-
-def revised(words: list[str], changes: int, seed: int = 0) -> list[str]:
-    """The text with some of its words replaced, evenly spread."""
-    revision = list(words)
-    for number in range(changes):
-        revision[(number * len(words)) // changes] = f"changed{seed}x{number}"
-    return revision
+from .conftest import Cli, manifest_times
+from .dedup_runs import PIPELINE, Dedup, article, page, revised
 
 
 @pytest.fixture
-def dedup(cli: Cli) -> Cli:
-    """A folder with a pipeline file dedup.py that removes duplicates from pages/*.jsonl."""
-    (cli.folder / "dedup.py").write_text(PIPELINE)
-    (cli.folder / "pages").mkdir()
-    return cli
+def dedup(tmp_path: Path) -> Dedup:
+    """A folder with a pipeline that removes duplicates from pages/*.jsonl."""
+    return Dedup(tmp_path)
 
 
-def write_pages(folder: Path, name: str, pages: list[Page]) -> None:
-    text = "".join(json.dumps(page) + "\n" for page in pages)
-    (folder / "pages" / f"{name}.jsonl").write_text(text)
-
-
-def kept(cli: Cli, out: str = "runs/dedup") -> list[str]:
-    tables = map(pq.read_table, sorted((cli.folder / out / "dataset/data").iterdir()))
-    return [name for table in tables for name in table["id"].to_pylist()]
-
-
-def removed(cli: Cli, stage: str = "minhash_deduped") -> dict[str, dict[str, Any]]:
-    """Decisions of the removed documents, by id."""
-    found = {}
-    for path in (cli.folder / "runs/dedup/stages").glob(f"{stage}-*/*.decisions.parquet"):
-        for row in pq.read_table(path).to_pylist():
-            if row["outcome"] == "dropped":
-                found[row["id"]] = row
-    return found
-
-
-def test_the_earliest_page_of_a_cluster_is_kept_and_the_others_name_it(dedup: Cli) -> None:
+def test_the_earliest_page_of_a_cluster_is_kept_and_the_others_name_it(dedup: Dedup) -> None:
     """For each removed page: cluster, its size, and id and URL of the page that is kept."""
     words = article(1)
-    write_pages(dedup.folder, "a", [page("late", words, 9), page("other", article(2))])
-    write_pages(dedup.folder, "b", [page("early", revised(words, 3), 2), page("mid", words, 5)])
-    dedup("run", "dedup.py")
-    assert kept(dedup) == ["other", "early"]
-    rows = removed(dedup)
+    dedup.write("a", [page("late", words, 9), page("other", article(2))])
+    dedup.write("b", [page("early", revised(words, 3), 2), page("mid", words, 5)])
+    assert dedup() == ["other", "early"]
+    rows = dedup.removed()
     assert set(rows) == {"late", "mid"}
     for row in rows.values():
         assert row["reason"] == "minhash_dedup/duplicate"
         assert (row["duplicate_of"], row["cluster_size"]) == ("early", 3)
         assert row["duplicate_of_url"] == "https://example.org/early"
     assert rows["late"]["cluster"] == rows["mid"]["cluster"]
-    sizes = {}
-    for path in (dedup.folder / "runs/dedup/stages").glob("minhash_deduped-*/*[0-9a-z].parquet"):
-        if ".decisions" not in path.name:
-            table = pq.read_table(path, columns=["id", "minhash_cluster_size"])
-            sizes.update({row["id"]: row["minhash_cluster_size"] for row in table.to_pylist()})
-    assert sizes == {"early": 3, "other": 1}
+    assert [row["minhash_cluster_size"] for row in dedup.published()] == [1, 3]
 
 
-def test_the_longest_page_can_be_kept_instead(dedup: Cli) -> None:
+def test_the_longest_page_can_be_kept_instead(dedup: Dedup) -> None:
     """`keep="longest"` keeps the page with most characters."""
     words = article(1)
     pages = [page("short", words[:-3], 1), page("long", [*words, "end"], 9), page("mid", words, 5)]
-    write_pages(dedup.folder, "a", pages)
-    dedup("run", "dedup.py", "-p", "keep=longest")
-    assert kept(dedup) == ["long"]
+    dedup.write("a", pages)
+    assert dedup(keep="longest") == ["long"]
 
 
-def test_sharding_changes_neither_the_documents_nor_the_bytes(dedup: Cli) -> None:
+@pytest.mark.parametrize(
+    "rule", [{}, {"verify": 0.8}, {"verify": 0.7, "measure": "containment"}, {"within": "language"}]
+)
+def test_sharding_changes_neither_the_documents_nor_the_bytes(
+    dedup: Dedup, rule: dict[str, Any]
+) -> None:
     """The same pages in 1, 3, 7 and 16 files give the same dataset, with and without proof."""
     rng = random.Random(5)
     pages = []
@@ -129,24 +62,24 @@ def test_sharding_changes_neither_the_documents_nor_the_bytes(dedup: Cli) -> Non
         for member in range(rng.randint(1, 4)):
             changes = rng.choice([0, 2, 8, 30])
             text = revised(words, changes, member) if changes else words
-            pages.append(page(f"{family}-{member}", text, rng.randint(1, 28)))
+            text = text[: rng.choice([60, 300, 300])] + article(rng.randint(100, 120), 40)
+            language = rng.choice(["en", "de"])
+            pages.append(page(f"{family}-{member}", text, rng.randint(1, 28), language=language))
     rng.shuffle(pages)
-    for verify in ("0", "0.8"):
-        results = []
-        for shards in (1, 3, 7, 16):
-            for path in (dedup.folder / "pages").iterdir():
-                path.unlink()
-            for shard in range(shards):
-                first, last = len(pages) * shard // shards, len(pages) * (shard + 1) // shards
-                write_pages(dedup.folder, f"{shard:02d}", pages[first:last])
-            out = f"{verify}-{shards}"
-            dedup("run", "dedup.py", "--out", out, "-p", f"verify={verify}")
-            results.append((kept(dedup, out), dataset_bytes(dedup.folder, out)))
-        assert 24 <= len(results[0][0]) < len(pages)
-        assert all(result == results[0] for result in results)
+    results = []
+    for shards in (1, 3, 7, 16):
+        for path in (dedup.folder / "pages").iterdir():
+            path.unlink()
+        for shard in range(shards):
+            first, last = len(pages) * shard // shards, len(pages) * (shard + 1) // shards
+            dedup.write(f"{shard:02d}", pages[first:last])
+        out = f"out-{shards}"
+        results.append((dedup(out, **rule), dedup.bytes(out)))
+    assert 24 <= len(results[0][0]) < len(pages)
+    assert all(result == results[0] for result in results)
 
 
-def test_proof_keeps_pages_that_only_share_a_template(dedup: Cli) -> None:
+def test_proof_keeps_pages_that_only_share_a_template(dedup: Dedup) -> None:
     """Hard negatives are kept with `verify`, counted as refused; revisions still fall together."""
     words = article(1, 400)
     numbers = [[*words[:200], f"{n}", *words[200:], f"{n * 7}"] for n in (11, 22)]
@@ -158,145 +91,192 @@ def test_proof_keeps_pages_that_only_share_a_template(dedup: Cli) -> None:
         page("table-22", [str(n * 17 + 3) + f" unit{n}" for n in range(120)], 5),
         page("price-11", numbers[0], 6),
     ]
-    write_pages(dedup.folder, "a", pages)
-    dedup("run", "dedup.py")
-    assert "table-22" not in kept(dedup)
-    dedup("run", "dedup.py", "-p", "verify=0.9")
-    assert {"template-a", "template-b", "table-11", "table-22"} <= set(kept(dedup))
-    assert "revision-a" not in kept(dedup)
-    stages = dedup.status("runs/dedup")
-    assert stages["minhash_compared"]["dropped"] >= 1
-    rows = {
-        name: row for name, row in removed(dedup).items() if row["threshold"] == pytest.approx(0.9)
-    }
-    assert rows["revision-a"]["value"] >= 0.9
-    assert rows["revision-a"]["duplicate_of"] == "template-a"
+    dedup.write("a", pages)
+    assert "table-22" not in dedup()
+    kept = dedup(verify=0.9)
+    assert {"template-a", "template-b", "table-11", "table-22"} <= set(kept)
+    assert "revision-a" not in kept
+    assert sum(manifest["dropped"] for manifest in dedup.stage("minhash_compared")) >= 1
+    row = dedup.removed()["revision-a"]
+    assert row["threshold"] == pytest.approx(0.9)
+    assert row["value"] >= 0.9
+    assert row["duplicate_of"] == "template-a"
 
 
-def test_texts_too_short_for_a_shingle_are_compared_exactly(dedup: Cli) -> None:
+def test_texts_too_short_for_a_shingle_are_compared_exactly(dedup: Dedup) -> None:
     """Two pages of three words duplicate each other only if they are the same."""
     pages = [page("a", ["one", "two"]), page("b", ["one", "two"], 2), page("c", ["one", "three"])]
-    write_pages(dedup.folder, "a", pages)
-    dedup("run", "dedup.py")
-    assert kept(dedup) == ["a", "c"]
+    dedup.write("a", pages)
+    assert dedup() == ["a", "c"]
 
 
-def test_exact_dedup_keeps_one_of_equal_texts(dedup: Cli) -> None:
+def test_exact_dedup_keeps_one_of_equal_texts(dedup: Dedup) -> None:
     """Equal to the letter, or in a column; a text that differs in case is kept."""
     pages = [page("a", ["one", "two"], 2), page("b", ["one", "two"]), page("c", ["One", "two"])]
-    write_pages(dedup.folder, "a", pages)
-    dedup("run", "dedup.py", "-p", "kind=text")
-    assert kept(dedup) == ["b", "c"]
-    assert removed(dedup, "exact_deduped")["a"]["duplicate_of"] == "b"
-    dedup("run", "dedup.py", "-p", "kind=date")
-    assert kept(dedup) == ["a", "b"]
-    done = dedup("run", "dedup.py", "-p", "kind=txt", code=2)
+    dedup.write("a", pages)
+    assert dedup(kind="text") == ["b", "c"]
+    assert [row["duplicate_count"] for row in dedup.published()] == [2, 1]
+    assert dedup.removed("exact_deduped")["a"]["duplicate_of"] == "b"
+    assert dedup(kind="date") == ["a", "b"]
+    assert [row["date_duplicate_count"] for row in dedup.published()] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("spaces", "kept"), [(True, ["a", "b", "c", "d", "e"]), (False, ["a", "d", "e"])]
+)
+def test_white_space_can_be_ignored(dedup: Dedup, spaces: bool, kept: list[str]) -> None:
+    """As FinePDFs compares texts; a text of white space alone is compared with none."""
+    texts = {"a": "one two\n", "b": "o ne\u00a0two", "c": "\tonetwo", "d": " "}
+    pages = [page(name, [text], day) for day, (name, text) in enumerate(texts.items(), start=1)]
+    dedup.write("a", [*pages, page("e", [" \t"], 9)])
+    assert dedup(kind="text", spaces=spaces) == kept
+
+
+@pytest.mark.parametrize("kind", ["text", "minhash"])
+def test_documents_are_compared_within_a_value_only(dedup: Dedup, kind: str) -> None:
+    """Those of another language stay; those without one are compared with each other."""
+    values = [("a", "en"), ("b", "de"), ("c", "en"), ("d", None), ("e", ""), ("f", None)]
+    for name, words in (("long", article(1)), ("short", ["one", "two"])):
+        pages = [page(f"{name}-{n}", words, ord(n) - 96, language=value) for n, value in values]
+        dedup.write(name, pages)
+    names = dedup(kind=kind, within="language")
+    assert names == [f"{name}-{number}" for name in ("long", "short") for number in "abde"]
+
+
+def test_kinds_of_deduplication_follow_one_another(dedup: Dedup) -> None:
+    """Each by its own name, so that one pipeline may have several; their columns stay apart."""
+    words = article(1)
+    pages = [page("a", words), page("b", words, 2), page("c", revised(words, 2), 3)]
+    copy = {**page("d", article(2)), "url": pages[0]["url"], "date": "2025"}
+    dedup.write("a", [*pages, copy])
+    assert dedup(exact_first=True, name="near") == ["a"]
+    (row,) = dedup.published()
+    assert row["url_duplicate_count"] == row["duplicate_count"] == row["minhash_cluster_size"] == 2
+    removed = {stage: dedup.removed(f"{stage}_deduped") for stage in ("url", "exact", "near")}
+    assert {stage: list(rows) for stage, rows in removed.items()} == {
+        "url": ["d"],
+        "exact": ["b"],
+        "near": ["c"],
+    }
+    assert removed["near"]["c"]["reason"] == "near_dedup/duplicate"
+
+
+def test_only_the_beginning_of_a_long_text_is_signed(dedup: Dedup) -> None:
+    """`max_chars` finds texts that begin alike; a proof asks for the whole."""
+    words = article(1)
+    pages = [page("a", [*words, *article(2, 2000)]), page("b", [*words, *article(3, 2000)], 2)]
+    dedup.write("a", pages)
+    size = len(" ".join(words)) + 3
+    assert dedup() == ["a", "b"]
+    assert dedup(max_chars=size) == ["a"]
+    assert dedup(max_chars=size, verify=0.8) == ["a", "b"]
+
+
+def test_an_added_file_redoes_only_the_units_whose_clusters_change(dedup: Dedup) -> None:
+    """A file without duplicates leaves the deduplicated units of the others as they are."""
+    words = article(1)
+    dedup.write("b", [page("a1", words), page("a2", article(2))])
+    dedup.write("c", [page("b1", article(3)), page("b2", article(4)), page("b3", article(3))])
+    dedup()
+    before = manifest_times(dedup.folder, "minhash_deduped", "out")
+    dedup.write("a", [page("c1", words, 9)])
+    assert dedup() == ["a1", "a2", "b1", "b2"]
+    after = manifest_times(dedup.folder, "minhash_deduped", "out")
+    unchanged = sorted(before)[1]
+    assert after[unchanged] == before[unchanged]
+    assert len(after) == len(before) + 2
+    dedup("fresh")
+    assert dedup.bytes("fresh") == dedup.bytes()
+
+
+def test_many_units_find_their_clusters(dedup: Dedup) -> None:
+    """More units than one file of members holds, some of them without any."""
+    for number in range(230):
+        name = f"{number:03d}"
+        date = f"2024-01-01T{number // 60:02d}:{number % 60:02d}:00Z"
+        word = f"word{number // 2 if number % 20 > 1 else -number}"
+        dedup.write(name, [page(name, [word], date=date)])
+    kept = dedup(kind="text")
+    assert kept == [f"{n:03d}" for n in range(230) if n % 2 == 0 or n % 20 == 1]
+    (clusters,) = dedup.stage("exact_clusters")
+    assert len(clusters["files"]) == 2
+
+
+def test_running_again_does_nothing(cli: Cli) -> None:
+    """A finished deduplication is not done again; a wrong column is one message."""
+    (cli.folder / "dedup.py").write_text(PIPELINE)
+    (cli.folder / "pages").mkdir()
+    (cli.folder / "pages/a.jsonl").write_text('{"id": "a", "text": "a"}\n{"id": "b", "text": "a"}')
+    cli("run", "dedup.py", "-p", "verify=0.8")
+    again = cli("run", "dedup.py", "-p", "verify=0.8")
+    assert again.stderr.count("nothing left to do") == 9
+    done = cli("run", "dedup.py", "-p", "kind=txt", code=2)
     assert "no step before it makes the column 'txt'" in done.stderr
 
 
-def test_an_added_file_redoes_only_the_units_whose_clusters_change(dedup: Cli) -> None:
-    """A file without duplicates leaves the deduplicated units of the others as they are."""
-    words = article(1)
-    write_pages(dedup.folder, "a", [page("a1", words), page("a2", article(2))])
-    write_pages(dedup.folder, "b", [page("b1", article(3)), page("b2", article(4))])
-    dedup("run", "dedup.py")
-    before = manifest_times(dedup.folder, "minhash_deduped", "runs/dedup")
-    write_pages(dedup.folder, "c", [page("c1", words, 9)])
-    dedup("run", "dedup.py")
-    after = manifest_times(dedup.folder, "minhash_deduped", "runs/dedup")
-    unchanged = {name for name in before if after.get(name) == before[name]}
-    assert len(unchanged) >= 1
-    assert kept(dedup) == ["a1", "a2", "b1", "b2"]
-    dedup("run", "dedup.py", "--out", "fresh")
-    assert dataset_bytes(dedup.folder, "fresh") == dataset_bytes(dedup.folder, "runs/dedup")
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"verify": 1.5}, "must be above 0 and at most 1"),
+        ({"keep": "last"}, "Allowed: first, longest"),
+        ({"action": "report"}, "Allowed: drop, mark"),
+        ({"measure": "cosine"}, "Allowed: jaccard, containment"),
+        ({"measure": "containment"}, "removes nothing without proof"),
+        ({"within": "lang"}, "no step before it makes the column 'lang'"),
+        ({"within": "size"}, "within='size' is int64. Name a string column"),
+        ({"name": "by text"}, "deduplication name 'by text' is not allowed"),
+    ],
+)
+def test_a_wrong_parameter_is_refused(
+    dedup: Dedup, parameters: dict[str, Any], message: str
+) -> None:
+    """The message says what is allowed."""
+    with pytest.raises(DefinitionError, match=message):
+        dedup(**parameters)
 
 
-def test_running_again_does_nothing(dedup: Cli) -> None:
-    """A finished deduplication is not done again."""
-    write_pages(dedup.folder, "a", [page("a1", article(1)), page("a2", article(1))])
-    dedup("run", "dedup.py", "-p", "verify=0.8")
-    again = dedup("run", "dedup.py", "-p", "verify=0.8")
-    assert again.stderr.count("nothing left to do") == 9
+def test_signatures_stay_good_when_parameters_that_came_later_are_not_used() -> None:
+    """Runs of before `within`, `max_chars` and `ignore_whitespace` are not done again."""
+    from curate.dedup.minhash import MinHashParams
+    from curate.dedup.signatures import ExactParams, SignatureStage
 
-
-def test_a_new_dump_is_matched_against_an_earlier_run(dedup: Cli) -> None:
-    """A page the earlier run has is removed, naming the page there; nothing is signed again."""
-    words = article(1)
-    write_pages(dedup.folder, "old", [page("old-1", words), page("old-2", article(2))])
-    dedup("run", "dedup.py", "--out", "old")
-    signed = manifest_times(dedup.folder, "minhash_signatures", "old")
-    write_pages(
-        dedup.folder,
-        "new",
-        [
-            page("new-1", revised(words, 3), 5),
-            page("new-2", article(7), 5),
-            page("new-3", article(7), 6),
-            page("new-4", article(8), 5),
-            page("new-5", article(2), 5),
-            page("new-6", revised(article(2), 2), 6),
-        ],
-    )
-    dedup("run", "dedup.py", "-p", "paths=pages/new.jsonl", "-p", "against=old")
-    assert kept(dedup) == ["new-2", "new-4"]
-    rows = removed(dedup)
-    assert {name: row["duplicate_of"] for name, row in rows.items()} == {
-        "new-1": "old-1",
-        "new-3": "new-2",
-        "new-5": "old-2",
-        "new-6": "old-2",
+    load = Stage("load", JsonlReader("x"))
+    stage = SignatureStage("minhash_signatures", load, MinHashParams())
+    assert stage.identity() == {
+        "params": {
+            "kind": "curate.dedup.minhash.MinHashParams",
+            "ngram_size": 5,
+            "num_buckets": 14,
+            "hashes_per_bucket": 8,
+            "hash": "xxhash",
+            "seed": 1,
+        },
+        "version": 1,
     }
-    assert rows["new-1"]["reason"] == "minhash_dedup/duplicate_of_earlier_run"
-    assert rows["new-1"]["duplicate_of_url"] == "https://example.org/old-1"
-    assert manifest_times(dedup.folder, "minhash_signatures", "old") == signed
+    exact = SignatureStage("exact_signatures", load, ExactParams("url"))
+    assert exact.settings() == {"by": "url"}
+    changed = SignatureStage("exact_signatures", load, ExactParams("url", True), "language")
+    assert changed.settings() == {"by": "url", "ignore_whitespace": True, "within": "language"}
 
 
-def test_pages_of_an_earlier_run_can_be_marked_and_kept(dedup: Cli) -> None:
-    """With action=mark they stay, with the id of the earlier page in a column."""
-    write_pages(dedup.folder, "old", [page("old-1", article(1))])
-    dedup("run", "dedup.py", "--out", "old")
-    write_pages(dedup.folder, "new", [page("new-1", article(1), 5), page("new-2", article(2), 5)])
-    arguments = ["-p", "paths=pages/new.jsonl", "-p", "against=old", "-p", "action=mark"]
-    dedup("run", "dedup.py", *arguments)
-    assert kept(dedup) == ["new-1", "new-2"]
-    (path,) = [
-        path
-        for path in (dedup.folder / "runs/dedup/stages").glob("minhash_deduped-*/*.parquet")
-        if ".decisions" not in path.name
-    ]
-    table = pq.read_table(path, columns=["id", "minhash_duplicate_of"]).to_pylist()
-    assert table == [
-        {"id": "new-1", "minhash_duplicate_of": "old-1"},
-        {"id": "new-2", "minhash_duplicate_of": None},
-    ]
+def test_a_task_that_needs_more_memory_than_there_is_says_so() -> None:
+    """Before it begins, and what can be done."""
+    free = available()
+    assert free is not None and free > 0
+    check_memory("minhash_clusters", "2 documents", 1)
+    with pytest.raises(CurateError, match=r"minhash_clusters: 9 documents take about .* GB"):
+        check_memory("minhash_clusters", "9 documents", free * 2)
 
 
-def test_an_earlier_run_that_does_not_fit_is_refused(dedup: Cli) -> None:
-    """No run there, other parameters, or proof asked for: each is one message."""
-    write_pages(dedup.folder, "a", [page("a", article(1))])
-    dedup("run", "dedup.py", "--out", "old", "-p", "buckets=7")
-    for arguments, message in (
-        (["-p", "against=nowhere"], "holds no run"),
-        (["-p", "against=old"], "was made with other parameters"),
-        (["-p", "against=old", "-p", "verify=0.8"], "cannot be used together"),
-        (["-p", "verify=1.5"], "must be above 0 and at most 1"),
-        (["-p", "keep=last"], "Allowed: first, longest"),
-    ):
-        done = dedup("run", "dedup.py", *arguments, code=2)
-        assert message in done.stderr
-        assert "Traceback" not in done.stderr
-
-
-def test_documents_are_repeated_by_the_size_of_their_cluster(dedup: Cli) -> None:
+def test_documents_are_repeated_by_the_size_of_their_cluster(dedup: Dedup) -> None:
     """A weight of 3 publishes a document three times, one of 0 leaves it out."""
     pages = [page("one", article(1)), page("two", article(2)), page("two-b", article(2), 2)]
     pages += [page(f"three-{n}", article(3), n + 1) for n in range(3)]
-    write_pages(dedup.folder, "a", pages)
-    dedup("run", "dedup.py", "-p", "weights=true")
-    assert kept(dedup) == ["one", "two", "two", "two"]
+    dedup.write("a", pages)
+    assert dedup(weights="true") == ["one", "two", "two", "two"]
 
 
-def test_fineweb2_weights_are_those_of_the_paper(dedup: Cli) -> None:
+def test_fineweb2_weights_are_those_of_the_paper() -> None:
     """Cluster sizes on both sides of each step."""
     stage = RehydrateStage(Stage("load", JsonlReader("x")), FINEWEB2_WEIGHTS, "size")
     sizes = (1, 2, 3, 4, 5, 99, 100, 999, 1000, 5000)

@@ -145,6 +145,7 @@ def test_other_parameters_are_those_of_datatrove_too() -> None:
         ({"ngram_size": 0}, "ngram_size=0 must be at least 1"),
         ({"num_buckets": 0}, "num_buckets=0 must be at least 1"),
         ({"hashes_per_bucket": -1}, "hashes_per_bucket=-1 must be at least 1"),
+        ({"max_chars": -1}, "max_chars=-1 must be 0 or more"),
         ({"seed": -1}, r"seed=-1 must be below 2\*\*32"),
         ({"seed": 1 << 32}, r"seed=4294967296 must be below 2\*\*32"),
         ({"hash": "md5"}, "hash='md5'. Allowed: xxhash, sha1"),
@@ -212,6 +213,36 @@ def test_numbers_do_not_count_for_buckets_but_as_evidence() -> None:
     second = first.replace("1,999", "12").replace("7", "15.5")
     assert np.array_equal(bucket_keys(first, XXHASH), bucket_keys(second, XXHASH))
     assert len(np.intersect1d(evidence(first, XXHASH), evidence(second, XXHASH))) < 4
+
+
+def test_evidence_of_a_long_text_is_that_of_its_words() -> None:
+    """Working in pieces loses no shingle between them."""
+    words = [f"wörd{number}" for number in range(500_000)]
+    whole = evidence(" ".join(words), XXHASH)
+    assert len(whole) == len(words) - 4
+    half = evidence(" ".join(words[:300_000]), XXHASH)
+    assert len(np.intersect1d(half, whole)) == len(half) == 299_996
+
+
+@pytest.mark.parametrize(
+    ("text", "max_chars", "beginning"),
+    [
+        ("one two three", 0, "one two three"),
+        ("one two three", 13, "one two three"),
+        ("one two three", 12, "one two"),
+        ("one two three", 8, "one two"),
+        ("one two three", 7, "one two"),
+        ("one two three", 6, "one"),
+        ("one two three", 2, "on"),
+        ("one\ntwo", 5, "one"),
+    ],
+)
+def test_a_long_text_is_signed_up_to_the_last_white_space(
+    text: str, max_chars: int, beginning: str
+) -> None:
+    """No word is cut, unless it is the first."""
+    params = MinHashParams(ngram_size=1, max_chars=max_chars)
+    assert np.array_equal(bucket_keys(text, params), bucket_keys(beginning, params))
 
 
 def pair_of_sets(

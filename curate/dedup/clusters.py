@@ -79,6 +79,23 @@ class Components:
         return parents
 
 
+def clustered(labels: NDArray[np.signedinteger], also: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Return the documents that are in clusters of two or more, or the clusters of `also`, sorted.
+
+    Args:
+        labels: as `Components.labels` returns them.
+        also: documents.
+    """
+    marked = np.zeros(len(labels), dtype=bool)
+    for start in range(0, len(labels), _BLOCK):
+        block = labels[start : start + _BLOCK]
+        joined = np.flatnonzero(block != np.arange(start, start + len(block), dtype=block.dtype))
+        marked[start + joined] = True
+        marked[block[joined]] = True
+    marked[also] = True
+    return np.flatnonzero(marked)
+
+
 def connected_components(
     pairs: NDArray[np.integer],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -1,18 +1,20 @@
-"""The members of clusters: who is kept, and the documents without those that are not."""
+"""The members of clusters: documents that share a bucket, and who is kept of them."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
-from ..document import Document
 from ..manifest import Manifest, StepCounts
 from ..pipeline import Resources, StageKind, Unit, WholeStage
-from ..steps import Drop, Duplicate, Filter, Reader
-from .signatures import BucketStage, SignatureStage, digest_of, id_bytes, same
+from ..steps import Reader
+from .containment import ContainedStage
+from .earlier import Name, earlier_names, names_schema
+from .member_files import Members, Span, write_members
+from .memory import check_memory
+from .signatures import BucketStage, SignatureStage, digest_of, same
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,8 +23,13 @@ if TYPE_CHECKING:
     from ..task import Work
 
 Keep = Literal["first", "longest"]
-Action = Literal["drop", "mark"]
-Name = tuple[str, str | None]  # id and URL of a document
+Measure = Literal["jaccard", "containment"]
+
+# Peak memory, measured on 10 million documents: of each, of each that is in a cluster, and, while
+# names are looked up, of each that is in a cluster and of each that is kept.
+_BYTES_PER_DOCUMENT = 4
+_BYTES_PER_MEMBER = 100
+_BYTES_PER_NAMED = 24, 300
 
 
 @dataclass(frozen=True)
@@ -34,20 +41,24 @@ class ClusterStage(WholeStage):
     signatures: SignatureStage
     buckets: BucketStage
     keep: Keep
+    contained: ContainedStage | None = None
+    marks: bool = False
     resources: Resources = Resources()
 
     @property
     def sources(self) -> tuple[Reader | StageKind, ...]:
         """The signatures, the pairs, and the documents for their ids and URLs."""
-        return (self.signatures, self.buckets, self.documents)
+        contained = (self.contained,) if self.contained else ()
+        return (self.signatures, self.buckets, self.documents, *contained)
 
     def identity(self) -> Mapping[str, Any]:
-        """The rule."""
-        return {"keep": self.keep}
+        """The rule, and what is done with documents of earlier runs."""
+        return {"keep": self.keep, "marks": self.marks, "version": 2}
 
     def units(self, sources: Sequence[Iterable[Manifest]]) -> list[Unit]:
         """Return the one unit."""
-        digest = digest_of([*sources[0], *sources[1]])
+        signatures, buckets, _, *contained = sources
+        digest = digest_of([*signatures, *buckets, *(m for one in contained for m in one)])
         return [Unit(f"all-{digest}", 1, {"inputs": digest})]
 
     def process(self, unit: Unit, work: Work) -> None:
@@ -55,27 +66,35 @@ class ClusterStage(WholeStage):
         import numpy as np
 
         from . import arrays
-        from .clusters import Components, canonicals
+        from .clusters import Components, canonicals, clustered
 
-        signatures, pairs = work.manifests(self.signatures), work.manifests(self.buckets)
-        same([*signatures, *pairs], unit)
+        signatures, buckets = work.manifests(self.signatures), work.manifests(self.buckets)
+        contained = work.manifests(self.contained) if self.contained else []
+        same([*signatures, *buckets, *contained], unit)
         bases = arrays.bases(signatures)
-        components = Components(int(bases[-1]))
+        total = int(bases[-1])
+        components = Components(total)
         for manifest, base in zip(signatures, bases.tolist(), strict=False):
             edges = arrays.read(work.out, manifest, "edges", arrays.PAIRS)
             components.add(edges.astype(np.int64) + base)
-        for manifest in pairs:
+        for manifest in [*buckets, *contained]:
             components.add(arrays.read(work.out, manifest, "pairs", arrays.PAIRS))
         labels = components.labels()
-        earlier = [
-            arrays.read(work.out, manifest, "earlier", arrays.EARLIER)
-            for manifest in pairs
-            if self.buckets.against
-        ]
-        found = np.concatenate([np.empty(0, arrays.EARLIER), *earlier])
-        members = np.flatnonzero(np.bincount(labels, minlength=len(labels))[labels] > 1)
-        members = np.union1d(members, np.flatnonzero(np.isin(labels, labels[found["document"]])))
+        found = self._found(work, buckets, labels)
+        members = clustered(labels, found["document"])
         compact = np.searchsorted(members, labels[members])
+        found["document"] = np.searchsorted(members, found["document"])
+        del components, labels
+        num_clusters = int(np.count_nonzero(compact == np.arange(len(compact))))
+        of_member, of_name = _BYTES_PER_NAMED
+        check_memory(
+            self.name,
+            f"{total:,} documents, {len(members):,} of them in {num_clusters:,} clusters,",
+            total * _BYTES_PER_DOCUMENT
+            + max(
+                len(members) * _BYTES_PER_MEMBER, len(members) * of_member + num_clusters * of_name
+            ),
+        )
         spans = Span.of(work, self.documents, signatures, members)
         parts = [
             arrays.read(work.out, manifest, "ranks", arrays.RANKS)[
@@ -85,241 +104,100 @@ class ClusterStage(WholeStage):
             if span.members.start < span.members.stop
         ]
         ranks = np.concatenate([np.empty(0, arrays.RANKS), *parts])
+        del parts
         sizes, canonical = canonicals(
             compact, ranks["date"], ranks["chars"], ranks["id"], self.keep
         )
-        originals = self._originals(np.searchsorted(members, labels[found["document"]]), found)
-        known = {
-            at: originals[label]
-            for at, label in enumerate(compact.tolist() if originals else ())
-            if label in originals
-        }
-        write_members(work, spans, members, canonical, sizes, originals=known)
-        total = int(bases[-1])
+        originals, names = None, None
+        if self.buckets.against:
+            found["document"] = canonical[found["document"]]
+            of_canonical, names = self._known(work, found, ranks["id"])
+            originals = of_canonical[canonical]
+        del ranks, compact
+        write_members(
+            work,
+            spans,
+            Members(members, canonical, sizes, originals=originals, names=names, marks=self.marks),
+        )
         work.manifest.steps = [StepCounts(self.name, total)]
         work.manifest.entered = work.manifest.kept = total
 
-    def _originals(self, labels: NDArray[np.int64], found: NDArray[Any]) -> dict[int, Name]:
-        """Return for each cluster that an earlier run knows, the first of its earlier documents."""
-        import numpy as np
+    def _found(self, work: Work, buckets: list[Manifest], labels: NDArray[Any]) -> NDArray[Any]:
+        """Return which clusters earlier runs know: rows of arrays.EARLIER, by the clusters' labels.
 
-        order = np.lexsort((found["earlier"], found["run"], labels))
-        labels, found = labels[order], found[order]
-        first = np.append(True, labels[1:] != labels[:-1])[: len(labels)]
-        labels, found = labels[first], found[first]
-        originals: dict[int, Name] = {}
-        for number, run in enumerate(self.buckets.against):
-            own = found["run"] == number
-            names = run.names(found["earlier"][own])
-            ordinals = found["earlier"][own].tolist()
-            originals.update(
-                {
-                    label: names[ordinal]
-                    for label, ordinal in zip(labels[own].tolist(), ordinals, strict=True)
-                }
-            )
-        return originals
-
-
-class Span(NamedTuple):
-    """A unit's documents: where they begin among all, and where its members are among members."""
-
-    documents: Manifest
-    base: int
-    members: slice
-
-    @property
-    def bounds(self) -> tuple[int, int]:
-        """Indices of the unit's members."""
-        return self.members.start, self.members.stop
-
-    @staticmethod
-    def of(
-        work: Work, source: StageKind, signatures: list[Manifest], members: NDArray[np.int64]
-    ) -> list[Span]:
-        """Return the span of each unit that has signatures."""
+        A document shares up to all of its keys with an earlier one: each pair is kept once.
+        """
         import numpy as np
 
         from . import arrays
 
-        documents = {manifest.unit: manifest for manifest in work.manifests(source)}
-        bases = arrays.bases(signatures)
-        bounds = np.searchsorted(members, bases).tolist()
-        return [
-            Span(documents[signature.unit], base, slice(low, high))
-            for signature, base, low, high in zip(
-                signatures, bases.tolist(), bounds, bounds[1:], strict=False
-            )
-        ]
+        found = np.empty(0, arrays.EARLIER)
+        for manifest in buckets if self.buckets.against else ():
+            part = arrays.read(work.out, manifest, "earlier", arrays.EARLIER).copy()
+            part["document"] = labels[part["document"]]
+            found = np.unique(np.concatenate((found, part)))
+        return found
 
+    def _known(
+        self, work: Work, found: NDArray[Any], ids: NDArray[np.uint64]
+    ) -> tuple[NDArray[np.int64], Any]:
+        """Return for each member, if it is canonical, which earlier document its cluster is of.
 
-def write_members(
-    work: Work,
-    spans: Sequence[Span],
-    members: NDArray[np.int64],
-    canonical: NDArray[np.int64],
-    sizes: NDArray[np.int64],
-    similarities: NDArray[np.float64] | None = None,
-    threshold: float | None = None,
-    originals: Mapping[int, Name] = MappingProxyType({}),
-) -> None:
-    """Write one row group per unit: row, cluster, size, and who is kept; note a digest of each.
+        That is the first one of the first run that knows it. Writes `earlier`, all that may be
+        proven to be it, and notes which rows are of which unit there.
 
-    Args:
-        work: the unit of the stage that writes.
-        spans: the units of the documents.
-        members: sorted ordinals of the documents in clusters.
-        canonical: for each, the index among them of the one that is kept.
-        sizes: for each, the documents in its cluster.
-        similarities: for each, to the one that is kept, where that was measured.
-        threshold: what a similarity had to reach.
-        originals: for members of clusters that an earlier run knows, the document there.
-    """
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-    import xxhash
+        Args:
+            work: the unit.
+            found: rows of arrays.EARLIER; `document` is the place of the cluster's canonical.
+            ids: hashes of the ids of all members.
 
-    leads = canonical == np.arange(len(canonical))
-    names: dict[int, Name] = {}
-    for span in spans:
-        wanted = span.members.start + np.flatnonzero(leads[span.members])
-        if len(wanted):
-            rows = work.table(span.documents, ("id", "url")).take(members[wanted] - span.base)
-            for at, row in zip(wanted.tolist(), rows.to_pylist(), strict=True):
-                names[at] = (row["id"], row.get("url"))
-    units: dict[str, tuple[int | None, str]] = {}
-    groups = 0
-    with work.create("members", work.path("members.parquet")) as output:
-        writer = pq.ParquetWriter(output, _members_schema(), compression="zstd")
-        for span in spans:
-            kept = canonical[span.members].tolist()
-            if not kept:
-                units[span.documents.unit] = (None, "none")
-                continue
-            columns = {
-                "row": (members[span.members] - span.base).tolist(),
-                "cluster": [xxhash.xxh64_hexdigest(id_bytes(names[k][0])) for k in kept],
-                "size": sizes[span.members].tolist(),
-                "canonical": leads[span.members].tolist(),
-                "duplicate_of": [names[k][0] for k in kept],
-                "duplicate_of_url": [names[k][1] for k in kept],
-                "similarity": [None] * len(kept)
-                if similarities is None
-                else similarities[span.members].tolist(),
-                "threshold": [threshold] * len(kept),
-                "earlier": [originals.get(at, (None, None))[0] for at in range(*span.bounds)],
-                "earlier_url": [originals.get(at, (None, None))[1] for at in range(*span.bounds)],
-            }
-            writer.write_table(pa.table(columns, schema=_members_schema()), len(kept))
-            digest = hashlib.sha256(repr(columns).encode()).hexdigest()[:10]
-            units[span.documents.unit] = (groups, digest)
-            groups += 1
-        writer.close()
-    work.rows["members"] = len(members)
-    work.manifest.details["units"] = units
+        Returns:
+            Places in a table of names, -1 for none, and the table.
+        """
+        import numpy as np
+        import pyarrow as pa
 
+        from . import arrays
 
-def _members_schema() -> Any:
-    import pyarrow as pa
+        runs = self.buckets.against
+        removed: list[Name] = []  # those that a run before its own stands for
+        of_removed = np.full(len(found), -1, np.int64)
+        for number, run in enumerate(runs):
+            own = np.flatnonzero(found["run"] == number)
+            theirs, places = np.unique(found["earlier"][own], return_inverse=True)
+            leaders, names = run.kept(theirs)
+            found["earlier"][own] = np.where(leaders >= 0, leaders, theirs)[places]
+            gone = np.flatnonzero(leaders[places] < 0)
+            of_removed[own[gone]] = len(removed) + np.arange(len(gone))
+            removed += [names[int(theirs[places[at]])] for at in gone.tolist()]
+        known = np.empty(len(found), arrays.KNOWN)
+        known["run"], known["earlier"] = found["run"], found["earlier"]
+        known["cluster"] = ids[found["document"]]
+        kept = of_removed < 0
+        self._write_known(work, np.unique(known[kept]))
+        names_of = np.empty(len(found), np.int64)
+        table, names_of[kept] = earlier_names(runs, known[kept])
+        names_of[~kept] = len(table) + of_removed[~kept]
+        columns = [[name[at] for name in removed] for at in (0, 1)]
+        table = pa.concat_tables([table, pa.table(columns, schema=names_schema())])
+        order = np.lexsort((found["earlier"], found["run"], found["document"]))[::-1]
+        originals = np.full(len(ids), -1, np.int64)
+        originals[found["document"][order]] = names_of[order]  # of several the first, set last
+        return originals, table.combine_chunks()
 
-    return pa.schema(
-        [
-            ("row", pa.int64()),
-            ("cluster", pa.string()),
-            ("size", pa.int64()),
-            ("canonical", pa.bool_()),
-            ("duplicate_of", pa.string()),
-            ("duplicate_of_url", pa.string()),
-            ("similarity", pa.float64()),
-            ("threshold", pa.float64()),
-            ("earlier", pa.string()),
-            ("earlier_url", pa.string()),
-        ]
-    )
+    def _write_known(self, work: Work, known: NDArray[Any]) -> None:
+        """Write the earlier documents of each cluster, and note which are of which unit there."""
+        import numpy as np
 
+        from . import arrays
 
-@dataclass(frozen=True)
-class DedupedStage(WholeStage):
-    """Per unit: the documents without those that duplicate another."""
-
-    per_unit = True
-
-    name: str
-    documents: StageKind
-    clusters: StageKind
-    step: str
-    marks: bool = False
-    resources: Resources = Resources()
-
-    @property
-    def sources(self) -> tuple[Reader | StageKind, ...]:
-        """The documents and their clusters."""
-        return (self.documents, self.clusters)
-
-    @property
-    def columns(self) -> Mapping[str, str]:
-        """Those of the documents, and the size of the cluster."""
-        prefix = self.step.removesuffix("_dedup")
-        marks = {f"{prefix}_duplicate_of": "string"} if self.marks else {}
-        return {**self.documents.columns, f"{prefix}_cluster_size": "int64", **marks}
-
-    def identity(self) -> Mapping[str, Any]:
-        """What is done with duplicates of earlier runs."""
-        return {"marks": self.marks, "version": 1}
-
-    def units(self, sources: Sequence[Iterable[Manifest]]) -> list[Unit]:
-        """Return the units of the documents; the name changes with the unit's clusters."""
-        documents, clusters = sources
-        known = {unit: entry for one in clusters for unit, entry in one.details["units"].items()}
-        units = []
-        for manifest in documents:
-            if manifest.unit not in known:  # its signatures failed: not told from duplicates
-                continue
-            group, digest = known[manifest.unit]
-            spec = {"source_unit": manifest.unit, "group": group}
-            size = manifest.files["documents"].bytes
-            units.append(Unit(f"{manifest.unit}-{digest}", size, spec))
-        return units
-
-    def process(self, unit: Unit, work: Work) -> None:
-        """Drop the documents that another stands for."""
-        (clusters,) = work.manifests(self.clusters)
-        group = unit.spec["group"]
-        rows = work.table(clusters, (), "members", group).to_pylist() if group is not None else []
-        members = {row.pop("row"): row for row in rows}
-        step = _DuplicateFilter(self.step, members, self.marks)
-        source = Unit(unit.spec["source_unit"], unit.size)
-        with work.open(self.documents, source) as entries:
-            work.flow(entries, (step,))
-
-
-class _DuplicateFilter(Filter):
-    """Drops the members of clusters, known by their row; made anew for each unit."""
-
-    reasons = ("duplicate", "duplicate_of_earlier_run")
-
-    def __init__(self, name: str, members: Mapping[int, Mapping[str, Any]], marks: bool) -> None:
-        self.name = name  # type: ignore[misc]  # one class for two kinds of deduplication
-        self._column = f"{name.removesuffix('_dedup')}_cluster_size"
-        self._mark = f"{name.removesuffix('_dedup')}_duplicate_of"
-        self._marks = marks
-        self._members = members
-        self._row = -1
-
-    def reject(self, doc: Document) -> Drop | None:
-        self._row += 1
-        member = self._members.get(self._row)
-        doc.metadata[self._column] = member["size"] if member else 1
-        earlier = member["earlier"] if member else None
-        if self._marks:
-            doc.metadata[self._mark] = earlier
-        if member is not None and earlier is not None and not self._marks:
-            original = Duplicate(member["cluster"], member["size"], earlier, member["earlier_url"])
-            return Drop("duplicate_of_earlier_run", duplicate=original)
-        if member is None or member["canonical"]:
-            return None
-        duplicate = Duplicate(
-            member["cluster"], member["size"], member["duplicate_of"], member["duplicate_of_url"]
-        )
-        return Drop("duplicate", member["similarity"], member["threshold"], duplicate)
+        slices = []
+        for number, run in enumerate(self.buckets.against):
+            start, stop = np.searchsorted(known["run"], (number, number + 1)).tolist()
+            bounds = start + np.searchsorted(known["earlier"][start:stop], run.bases)
+            for unit in np.flatnonzero(np.diff(bounds)).tolist():
+                low, high = int(bounds[unit]), int(bounds[unit + 1])
+                digest = hashlib.sha256(known[low:high].tobytes()).hexdigest()[:10]
+                slices.append((number, unit, low, high, digest))
+        arrays.write(work, "earlier", known)
+        work.manifest.details["earlier"] = slices

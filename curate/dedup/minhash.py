@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
@@ -34,6 +34,7 @@ _MERSENNE_PRIME = (1 << 61) - 1
 # second small enough for a core's own cache (fastest of 64 to 1,024).
 _BLOCK_WORDS = 32_768
 _BLOCK_SHINGLES = 256
+_BLOCK_CHARS = 1 << 22  # of a text whose evidence is wanted
 
 # Seed of the key of a text that is compared as a whole; bands use their number, 0 and up.
 _WHOLE_TEXT = (1 << 64) - 1
@@ -59,6 +60,9 @@ class MinHashParams:
         hash: 64-bit hash of a shingle. "sha1" gives the signatures of FineWeb, "xxhash" those of
             FineWeb-2 and of datatrove's default, in three quarters of the time.
         seed: seed of the permutations.
+        max_chars: of a longer text only so many characters are signed, up to the last white space
+            among them; 0 signs all. FinePDFs signs 1,000,000. `verify` always sees the whole text:
+            what is removed is proven, not only its beginning.
 
     Raises:
         DefinitionError: a value is out of its range.
@@ -69,12 +73,15 @@ class MinHashParams:
     hashes_per_bucket: int = 8
     hash: Hash = "xxhash"
     seed: int = 1
+    max_chars: int = 0
 
     def __post_init__(self) -> None:
         for name in ("ngram_size", "num_buckets", "hashes_per_bucket"):
             value = getattr(self, name)
             if value < 1:
                 raise DefinitionError(f"MinHashParams: {name}={value} must be at least 1.")
+        if self.max_chars < 0:
+            raise DefinitionError(f"MinHashParams: max_chars={self.max_chars} must be 0 or more.")
         if not 0 <= self.seed < 1 << 32:
             raise DefinitionError(f"MinHashParams: seed={self.seed} must be below 2**32.")
         if self.hash not in get_args(Hash):
@@ -92,12 +99,24 @@ class MinHashParams:
         return 1.0 - (1.0 - band) ** self.num_buckets
 
 
-def bucket_keys(text: str, params: MinHashParams) -> NDArray[np.uint64]:
+def shingles_to_sign(text: str, params: MinHashParams) -> NDArray[np.uint64]:
+    """Return the shingles of the text, or of its beginning where it is longer than `max_chars`."""
+    return shingles(beginning(text, params.max_chars), params)
+
+
+def bucket_keys(
+    text: str, params: MinHashParams, found: NDArray[np.uint64] | None = None
+) -> NDArray[np.uint64]:
     """Return the keys that `buckets` compares: near-duplicates probably share one.
 
     DIFFERS: a text with fewer words than a shingle has no signature and is never a duplicate in
     the reference. Here it is one of those that are the same but for case, punctuation, white space
     and diacritics, numbers included. A text with nothing else duplicates nothing.
+
+    Args:
+        text: any text.
+        params: how it is compared.
+        found: its `shingles_to_sign`, if they are known already.
 
     Returns:
         uint64 of shape (k, 2); k is the number of bands, 1 for a text that is compared as a whole
@@ -105,11 +124,21 @@ def bucket_keys(text: str, params: MinHashParams) -> NDArray[np.uint64]:
     """
     import numpy as np
 
-    found = shingles(text, params)
+    found = shingles_to_sign(text, params) if found is None else found
     if len(found):
         return band_keys(signature(found, params), params)
     whole = _whole_key(normalise(text, keep_numbers=True))
     return np.empty((0, 2), dtype=np.uint64) if whole is None else whole
+
+
+def beginning(text: str, max_chars: int) -> str:
+    """Return the text up to the last white space before `max_chars`, or all if that is 0."""
+    if not 0 < max_chars < len(text):
+        return text
+    head = text[:max_chars]
+    if head[-1].isspace() or text[max_chars].isspace():
+        return head
+    return head.rsplit(None, 1)[0]
 
 
 def evidence(text: str, params: MinHashParams) -> NDArray[np.uint64]:
@@ -119,10 +148,20 @@ def evidence(text: str, params: MinHashParams) -> NDArray[np.uint64]:
     share buckets, and are told apart here. Of a text too short for a shingle it is the hash of its
     whole, of an empty text none.
     """
-    normalised = normalise(text, keep_numbers=True)
-    found = _shingles(normalised, params.ngram_size, "xxhash")
-    whole = None if len(found) else _whole_key(normalised)
+    blocks = (normalise(block, keep_numbers=True) for block in _blocks(text))
+    found = _shingles(blocks, params.ngram_size, "xxhash")
+    whole = None if len(found) else _whole_key(normalise(text, keep_numbers=True))
     return found if whole is None else whole[0, :1].copy()
+
+
+def _blocks(text: str) -> Iterator[str]:
+    """Yield the text in pieces of bounded length that end at a space, if it has any."""
+    start = 0
+    while len(text) - start > _BLOCK_CHARS:
+        end = text.rfind(" ", start, start + _BLOCK_CHARS) + 1 or start + _BLOCK_CHARS
+        yield text[start:end]
+        start = end
+    yield text[start:]
 
 
 def _whole_key(normalised: str) -> NDArray[np.uint64] | None:
@@ -194,19 +233,24 @@ def shingles(text: str, params: MinHashParams) -> NDArray[np.uint64]:
     Words are datatrove's of the normalised text: spaCy's English tokens. Empty where there are
     fewer words than `params.ngram_size`.
     """
-    return _shingles(normalise(text), params.ngram_size, params.hash)
+    return _shingles([normalise(text)], params.ngram_size, params.hash)
 
 
-def _shingles(normalised: str, size: int, hash_name: Hash) -> NDArray[np.uint64]:
+def _shingles(normalised: Iterable[str], size: int, hash_name: Hash) -> NDArray[np.uint64]:
+    """Return the hashes of the n-grams of a text that comes in pieces."""
     import numpy as np
 
-    chunks = tokens.chunks(normalised)
-    words = list(chain.from_iterable([chunk.tokens for chunk in chunks]))
-    last = len(words) - size + 1
-    blocks = [
-        _hash_ngrams(words[start : start + _BLOCK_WORDS + size - 1], size, hash_name)
-        for start in range(0, last, _BLOCK_WORDS)
-    ]
+    blocks: list[NDArray[np.uint64]] = []
+    words: list[str] = []
+    for text in normalised:
+        before = words[len(words) - size + 1 :] if len(words) >= size else words
+        chunks = tokens.chunks(text)
+        words = [*before, *chain.from_iterable([chunk.tokens for chunk in chunks])]
+        last = len(words) - size + 1
+        blocks += [
+            _hash_ngrams(words[start : start + _BLOCK_WORDS + size - 1], size, hash_name)
+            for start in range(0, last, _BLOCK_WORDS)
+        ]
     hashes = np.concatenate(blocks) if blocks else np.empty(0, dtype=np.uint64)
     hashes.sort()
     return hashes[np.concatenate(([True], hashes[1:] != hashes[:-1]))] if len(hashes) else hashes

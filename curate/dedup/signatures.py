@@ -19,12 +19,20 @@ from .minhash import MinHashParams
 if TYPE_CHECKING:
     from ..task import Work
 
+_WITHIN = 1  # seed of the hash of a `within` value, so that it is none of a text's
+
 
 @dataclass(frozen=True)
 class ExactParams:
-    """Documents whose text, or whose column `by`, is equal to the letter."""
+    """Documents whose text, or whose column `by`, is equal to the letter.
+
+    Attributes:
+        by: "text" or the name of a column.
+        ignore_whitespace: compare without any white space.
+    """
 
     by: str = "text"
+    ignore_whitespace: bool = False
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,8 @@ class SignatureStage(StageKind):
     name: str
     source: StageKind
     params: MinHashParams | ExactParams
+    within: str = ""
+    contained: bool = False
     resources: Resources = Resources()
 
     @property
@@ -43,10 +53,22 @@ class SignatureStage(StageKind):
 
     def identity(self) -> Mapping[str, Any]:
         """The parameters."""
-        return {"params": self.params, "version": 1}
+        kind = f"{type(self.params).__module__}.{type(self.params).__qualname__}"
+        contained = {"contained": 1} if self.contained else {}
+        return {"params": {"kind": kind, **self.settings()}, **contained, "version": 1}
+
+    def settings(self) -> dict[str, Any]:
+        """What decides the keys; signatures can be matched where it is the same.
+
+        Parameters that came later are left out while they change nothing, so that signatures made
+        before them stay as good as new.
+        """
+        values = {**asdict(self.params), "within": self.within}
+        later = ("max_chars", "ignore_whitespace", "within")
+        return {name: value for name, value in values.items() if value or name not in later}
 
     def process(self, unit: Unit, work: Work) -> None:
-        """Write `keys`, `index`, `edges` and `ranks`."""
+        """Write `keys`, `index`, `edges` and `ranks`; and what PartsStage reads, if it is asked."""
         import numpy as np
         import xxhash
 
@@ -56,9 +78,11 @@ class SignatureStage(StageKind):
         counts = StepCounts(self.name)
         ranks: list[tuple[int, int, int]] = []
         found = []
+        samples: list[tuple[Any, int]] = []
         with work.open(self.source, unit) as entries:
             for doc, _ in entries.records:
-                found.append(self._keys(doc))
+                group = _hashed(_value(doc, self.within), _WITHIN) if self.within else None
+                found.append(self._keys(doc, group, samples))
                 id_hash = xxhash.xxh64_intdigest(id_bytes(doc.id))
                 ranks.append((_date(doc), len(doc.text), id_hash))
                 counts.entered += 1
@@ -72,23 +96,70 @@ class SignatureStage(StageKind):
         arrays.write(work, "index", arrays.prefix_index(own.keys[:, 0]))
         arrays.write(work, "edges", own.edges)
         arrays.write(work, "ranks", np.array(ranks, arrays.RANKS))
-        work.manifest.details["params"] = asdict(self.params)
+        if self.contained:
+            _write_samples(work, samples, np.array(ranks, arrays.RANKS)["id"])
+        work.manifest.details["params"] = self.settings()
         work.manifest.steps = [counts]
         work.manifest.entered = work.manifest.kept = counts.entered
 
-    def _keys(self, doc: Document) -> Any:
-        import numpy as np
-        import xxhash
+    def _keys(self, doc: Document, group: Any, samples: list[tuple[Any, int]]) -> Any:
+        """Return the document's keys, and add its sampled shingles to `samples`."""
+        if isinstance(self.params, ExactParams):
+            keys = _exact_keys(doc, self.params)
+        else:
+            from .containment import sampled
+            from .minhash import bucket_keys, shingles_to_sign
 
-        if isinstance(self.params, MinHashParams):
-            from .minhash import bucket_keys
+            found = shingles_to_sign(doc.text, self.params)
+            keys = bucket_keys(doc.text, self.params, found)
+            if self.contained:
+                sample = sampled(found, 0 if group is None else int(group[0, 0]))
+                samples.append((sample, len(found)))
+        # Keys are hashes: those of different values differ but for a chance of 2**-128.
+        return keys if group is None else keys ^ group
 
-            return bucket_keys(doc.text, self.params)
-        value = doc.text if self.params.by == "text" else doc.metadata.get(self.params.by)
-        if not value:
-            return np.empty((0, 2), np.uint64)
-        digest = xxhash.xxh3_128_digest(str(value).encode("utf-8", "surrogatepass"))
-        return np.frombuffer(digest, ">u8").astype(np.uint64).reshape(1, 2)
+
+def _write_samples(work: Work, samples: list[tuple[Any, int]], ids: Any) -> None:
+    """Write `parts`, sorted by key, their index, and by how many each document asks."""
+    import numpy as np
+
+    from . import arrays
+    from .containment import ASKS
+
+    lengths = [len(sample) for sample, _ in samples]
+    rows = np.repeat(np.arange(len(samples)), lengths)
+    parts = np.empty(len(rows), arrays.PARTS)
+    parts["key"] = np.concatenate([np.empty(0, np.uint64), *(sample for sample, _ in samples)])
+    parts["row"] = rows
+    parts["size"] = np.array([size for _, size in samples], np.uint32)[rows]
+    parts["tie"] = (ids >> np.uint64(32))[rows]
+    parts = parts[np.argsort(parts["key"], kind="stable")]
+    arrays.write(work, "parts", parts)
+    arrays.write(work, "parts_index", arrays.prefix_index(parts["key"]))
+    arrays.write(work, "asked", np.minimum(lengths, ASKS).astype(np.uint8))
+
+
+def _exact_keys(doc: Document, params: ExactParams) -> Any:
+    import numpy as np
+
+    value = doc.text if params.by == "text" else doc.metadata.get(params.by)
+    if value and params.ignore_whitespace:
+        value = "".join(str(value).split())
+    return _hashed(str(value)) if value else np.empty((0, 2), np.uint64)
+
+
+def _value(doc: Document, column: str) -> str:
+    """Return what parts documents: a value, or that there is none."""
+    value = doc.metadata.get(column)
+    return "" if value is None else f"={value}"
+
+
+def _hashed(value: str, seed: int = 0) -> Any:
+    import numpy as np
+    import xxhash
+
+    digest = xxhash.xxh3_128_digest(value.encode("utf-8", "surrogatepass"), seed=seed)
+    return np.frombuffer(digest, ">u8").astype(np.uint64).reshape(1, 2)
 
 
 @dataclass(frozen=True)
@@ -111,12 +182,11 @@ class BucketStage(WholeStage):
 
     def units(self, sources: Sequence[Iterable[Manifest]]) -> list[Unit]:
         """Divide the keys into as many ranges as half a worker's memory asks for."""
-        from .arrays import PREFIXES
         from .buckets import ranges
 
         manifests = list(sources[0])
         total = sum(manifest.files["keys"].rows for manifest in manifests)
-        count = min(len(ranges(total, int(self.resources.memory_gb * (1 << 29)))), PREFIXES)
+        count = len(ranges(total, int(self.resources.memory_gb * (1 << 29))))
         return range_units(count, total, digest_of(manifests))
 
     def process(self, unit: Unit, work: Work) -> None:
@@ -127,44 +197,43 @@ class BucketStage(WholeStage):
         from .buckets import collapse
 
         for run in self.against:
-            run.check(asdict(self.source.params))
-        counts = StepCounts(self.name)
-        parts, ordinals, base = [], [], 0
+            run.check(self.source.settings())
         manifests = same(work.manifests(self.source), unit)
-        for manifest in manifests:
-            index = arrays.read(work.out, manifest, "index", np.dtype("<i8"))
-            first, last = int(index[unit.spec["first"]]), int(index[unit.spec["last"]])
-            keys = arrays.read(work.out, manifest, "keys", arrays.KEYS, first, last)
-            parts.append(keys["key"])
-            ordinals.append(keys["row"].astype(np.int64) + base)
-            base += manifest.files["ranks"].rows
-            counts.entered += len(keys)
-        empty = np.empty((0, 2), np.uint64)
-        found = collapse(
-            np.concatenate([empty, *parts]), np.concatenate([np.empty(0, np.int64), *ordinals])
-        )
+        spans = arrays.spans(work.out, manifests, "index", unit)
+        total = sum(last - first for first, last in spans)
+        keys, ordinals = np.empty((total, 2), np.uint64), np.empty(total, np.int64)
+        filled = 0
+        for manifest, base, span in zip(manifests, arrays.bases(manifests), spans, strict=False):
+            part = arrays.read(work.out, manifest, "keys", arrays.KEYS, *span)
+            place = slice(filled, filled + len(part))
+            keys[place] = part["key"]
+            np.add(part["row"], base, out=ordinals[place], casting="unsafe")
+            filled += len(part)
+        found = collapse(keys, ordinals)
+        del keys, ordinals
         merged = np.empty(len(found.keys), arrays.BUCKET_KEYS)
         merged["key"], merged["document"] = found.keys, found.documents
         arrays.write(work, "pairs", found.edges)
         arrays.write(work, "keys", merged)
         arrays.write(work, "index", arrays.prefix_index(found.keys[:, 0]))
         if self.against:
-            span = unit.spec["first"], unit.spec["last"]
-            arrays.write(work, "earlier", matches(self.against, merged, *span))
-        work.manifest.steps = [counts]
-        work.manifest.entered = work.manifest.kept = counts.entered
+            prefixes = unit.spec["first"], unit.spec["last"]
+            arrays.write(work, "earlier", matches(self.against, merged, *prefixes))
+        work.manifest.steps = [StepCounts(self.name, total)]
+        work.manifest.entered = work.manifest.kept = total
 
 
 def range_units(count: int, size: int, inputs: str) -> list[Unit]:
-    """Return `count` units that divide the 12-bit prefixes of hashes evenly.
+    """Return units that divide the 12-bit prefixes of hashes evenly.
 
     Args:
-        count: how many.
+        count: how many, within 1 and the number of prefixes.
         size: of all together.
         inputs: digest of what they read; their names change with it.
     """
     from .arrays import PREFIXES
 
+    count = max(1, min(count, PREFIXES))
     bounds = [PREFIXES * part // count for part in range(count + 1)]
     return [
         Unit(
