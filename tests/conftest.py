@@ -121,8 +121,9 @@ def write_input(folder: Path, name: str, texts: list[str]) -> None:
 
 def dataset_bytes(folder: Path, out: str = "runs/toy") -> dict[str, bytes]:
     """Return the published files of a run, by name."""
-    files = sorted((folder / out / "dataset" / "data").iterdir())
-    return {file.name: file.read_bytes() for file in files}
+    data = folder / out / "dataset" / "data"
+    files = sorted(path for path in data.rglob("*") if path.is_file())
+    return {str(path.relative_to(data)): path.read_bytes() for path in files}
 
 
 def manifest_times(folder: Path, stage: str, out: str = "runs/toy") -> dict[str, int]:
