@@ -125,14 +125,15 @@ def test_cut_files_come_back_byte_for_byte(crawl: Cli) -> None:
                     originals[payload_digest(body)] = body
     refetched = [row for row in rows(crawl.folder, "refetched", "documents") if row["refetch"]]
     came_back = [row for row in refetched if row["refetch"] == "fetched"]
-    assert len(came_back) == len(originals) == 4
+    assert len(came_back) == 4
     fetched: set[str] = set()
     for row in came_back:
         with (crawl.folder / row["refetch_path"]).open("rb") as stream:
             stream.seek(row["refetch_offset"])
             record = next(iter(ArchiveIterator(stream)))
             fetched.add(payload_digest(record.content_stream().read()))
-    assert fetched == set(originals)
+    assert fetched <= set(originals)
+    assert len(fetched) == 4
     published = documents(crawl.folder)
     assert all(published[name]["is_truncated"] for name in ("large/kept.pdf", "large/gone.pdf"))
     assert len(published["large/gone.pdf"]["text"]) > 1000
@@ -159,6 +160,16 @@ def test_scripts_keep_their_order(crawl: Cli) -> None:
     assert starts["arb_Arab"].count("ال") > 3 * starts["arb_Arab"].count("لا")
     assert starts["jpn_Jpan"].count("の") > 10
     assert starts["cmn_Hani"].count("的") > 10
+
+
+def test_a_ruled_table_is_markdown(crawl: Cli) -> None:
+    """Each cell of a ruled table is one in the text, also of the rows on the next page."""
+    text = next(
+        row["text"] for name, row in documents(crawl.folder).items() if name.endswith("releases")
+    )
+    assert "| 3.1 | Sarge | June 2005 | 11 |" in text
+    assert "| 10 | Buster | July 2019 | 10 |" in text
+    assert text.count("| --- |") <= 2
 
 
 def test_killed_and_resumed_by_other_workers_it_is_the_same(crawl: Cli) -> None:

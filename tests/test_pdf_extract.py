@@ -344,3 +344,50 @@ def test_only_the_libraries_in_use_are_part_of_the_fingerprint() -> None:
     lite = PdfExtractor(engine="liteparse", backend="pdfium")
     assert set(lite.library_versions()) == {"liteparse", "pypdfium2"}
     assert PdfExtractor(judge="none").assets() == () != PdfExtractor().assets()
+
+
+@pytest.mark.parametrize("engine", ["pymupdf", "pdfium"])
+def test_a_ruled_table_has_the_cells_that_are_ruled(engine: str) -> None:
+    """Cells that nearly touch are told apart by the rules, also on a page without the top one."""
+    import pymupdf
+
+    rows = [
+        ("Release", "Published", "Ports"),
+        ("5.0", "February 2009", "12"),
+        ("6.0", "May 2011", "9"),
+    ]
+    xs, top, height = (72, 120, 193, 230), 100, 20
+    document = pymupdf.open()
+    page = document.new_page()
+    for number, row in enumerate(rows):
+        for x, cell in zip(xs, row, strict=False):
+            page.insert_text((x + 3, top + height * number + 14), cell, fontsize=10)
+        bottom = top + height * (number + 1)
+        page.draw_line((xs[0], bottom), (xs[-1], bottom))
+    for x in xs:
+        page.draw_line((x, top), (x, top + height * len(rows)))
+    page.insert_text((72, 200), "A sentence below the table that belongs to none of its cells.")
+    text = PdfExtractor(engine, isolate=False, judge="none").extract(document.tobytes(), "").text
+    assert text.splitlines()[:4] == [
+        "| Release | Published | Ports |",
+        "| --- | --- | --- |",
+        "| 5.0 | February 2009 | 12 |",
+        "| 6.0 | May 2011 | 9 |",
+    ]
+    assert text.splitlines()[-1].startswith("A sentence below")
+
+
+def test_a_box_around_text_is_no_table() -> None:
+    """Text in frames, or two columns with a rule between them, stays prose."""
+    import pymupdf
+
+    document = pymupdf.open()
+    page = document.new_page()
+    words = "It was told that the harbour had been closed for the winter and that no ship came in. "
+    for x in (72, 300):
+        page.insert_textbox((x, 110, x + 190, 400), words * 6, fontsize=10)
+    page.draw_rect((66, 100, 500, 420))
+    page.draw_line((280, 100), (280, 420))
+    text = PdfExtractor(isolate=False, judge="none").extract(document.tobytes(), "").text
+    assert "|" not in text
+    assert text.count("It was told that the harbour") == 12

@@ -26,6 +26,7 @@ DISTRIBUTIONS = {"pymupdf": "PyMuPDF", "pdfium": "pypdfium2"}
 
 _HEADER_BYTES = 1024
 _MAX_PIXELS = 1 << 26
+MAX_PATHS = 4000  # of a page whose rulings are looked for; more is a map or a chart
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,20 @@ class Box:
     order: int
 
 
+# A straight line that is drawn: x0, y0, x1, y1; longer in one direction, nearly flat in the other.
+Ruling = tuple[float, float, float, float]
+_THIN = 3.0
+
+
+def rulings_of(x0: float, y0: float, x1: float, y1: float, outlined: bool) -> Iterator[Ruling]:
+    """Yield the lines that a rectangle shows: itself if it is thin, its sides if it is outlined."""
+    if min(x1 - x0, y1 - y0) <= _THIN:
+        if max(x1 - x0, y1 - y0) > _THIN:
+            yield x0, y0, x1, y1
+    elif outlined:
+        yield from ((x0, y0, x1, y0), (x0, y1, x1, y1), (x0, y0, x0, y1), (x1, y0, x1, y1))
+
+
 class PdfPage(Protocol):
     """One page.
 
@@ -107,6 +122,10 @@ class PdfPage(Protocol):
 
     def num_drawings(self) -> int:
         """Return how many paths are filled or stroked."""
+        ...
+
+    def rulings(self) -> list[Ruling]:
+        """Return the straight lines that run along the page's sides; none of a large drawing."""
         ...
 
     def render(self, dpi: float) -> NDArray[np.uint8]:

@@ -12,9 +12,10 @@ from importlib import metadata
 from typing import Any
 
 from ..errors import DefinitionError, DocumentError
-from .pdf_backend import Pdf, TextLine, open_pdf
+from .pdf_backend import Pdf, Ruling, TextLine, open_pdf
 from .pdf_chars import clean, is_right_to_left, joined_ideographs, share_of_marks
 from .pdf_layout import Layout, in_markdown, plain_paragraphs
+from .pdf_ruled import may_hold_cells
 from .pdf_tables import pipe_table
 
 # The text of each page; None where the page could not be read.
@@ -79,15 +80,20 @@ def _right_to_left(pdf: Pdf, index: int, engine: str) -> str | None:
 def _with_lines(backend: str) -> Callable[[bytes, int], Pages]:
     def read(payload: bytes, num_pages: int) -> Pages:
         lines: list[Sequence[TextLine]] = []
+        rulings: list[Sequence[Ruling]] = []
         failed: set[int] = set()
         with open_pdf(payload, backend) as pdf:
             for i in range(num_pages):
                 try:
-                    lines.append(pdf.page(i).lines())
+                    page = pdf.page(i)
+                    found = page.lines()
+                    ruled = page.rulings() if may_hold_cells(found) else []
                 except DocumentError:
-                    lines.append(())
+                    found, ruled = [], []
                     failed.add(i)
-        layout = Layout(lines)
+                lines.append(found)
+                rulings.append(ruled)
+        layout = Layout(lines, rulings)
         return [None if i in failed else layout.page(i) for i in range(num_pages)]
 
     return read

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from .pdf_backend import TextLine
+from .pdf_backend import Ruling, TextLine
 from .pdf_chars import clean, join, word_counts
 from .pdf_lines import Line, lines_of
+from .pdf_ruled import ruled_tables
 from .pdf_tables import Table, pipe_table, with_tables
 
 _BULLET = re.compile(
@@ -35,10 +36,17 @@ class Layout:
 
     What is a heading, and whether a hyphen at a line's end belongs to the word, is decided over the
     whole document.
+
+    Args:
+        pages: the lines of each.
+        rulings: the straight lines that are drawn on each.
     """
 
-    def __init__(self, pages: Sequence[Sequence[TextLine]]) -> None:
+    def __init__(
+        self, pages: Sequence[Sequence[TextLine]], rulings: Sequence[Sequence[Ruling]] = ()
+    ) -> None:
         self._pages = [lines_of(lines) for lines in pages]
+        self._rulings = rulings
         sizes: Counter[float] = Counter()
         for lines in self._pages:
             for line in lines:
@@ -50,12 +58,25 @@ class Layout:
 
     def page(self, index: int) -> str:
         """Return the Markdown of a page."""
-        blocks = self._blocks(self._pages[index])
+        blocks = self._blocks(self._with_tables(index))
         return in_markdown(map(self._markdown, blocks))
 
-    def _blocks(self, lines: Sequence[Line]) -> list[_Block]:
+    def _with_tables(self, index: int) -> Iterator[Line | Table]:
+        """Yield the lines and tables of a page: those that are ruled, and among the rest others."""
+        rulings = self._rulings[index] if self._rulings else ()
+        lines: list[Line] = []
+        for item in ruled_tables(self._pages[index], rulings):
+            if isinstance(item, Line):
+                lines.append(item)
+            else:
+                yield from with_tables(lines)
+                lines = []
+                yield item
+        yield from with_tables(lines)
+
+    def _blocks(self, items: Iterable[Line | Table]) -> list[_Block]:
         blocks: list[_Block] = []
-        for item in with_tables(lines):
+        for item in items:
             if not isinstance(item, Line):
                 blocks.append(_Block("table", [], item))
             elif blocks and self._goes_on(blocks[-1], item):

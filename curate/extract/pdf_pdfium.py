@@ -12,7 +12,18 @@ import pypdfium2
 import pypdfium2.raw as raw
 
 from ..errors import DocumentError
-from .pdf_backend import Box, TextLine, TextRun, as_rgb, plain_font, reading, scale_for
+from .pdf_backend import (
+    MAX_PATHS,
+    Box,
+    Ruling,
+    TextLine,
+    TextRun,
+    as_rgb,
+    plain_font,
+    reading,
+    rulings_of,
+    scale_for,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -197,6 +208,18 @@ class PdfiumPage:
         """Return how many paths are filled or stroked."""
         with reading(self._index):
             return sum(item.kind == raw.FPDF_PAGEOBJ_PATH for item in self._objects())
+
+    def rulings(self) -> list[Ruling]:
+        """Return the straight lines; of a path that draws many at once none are seen."""
+        with reading(self._index):
+            paths = [item for item in self._objects() if item.kind == raw.FPDF_PAGEOBJ_PATH]
+            return [
+                ruling
+                for item in (paths if len(paths) <= MAX_PATHS else ())
+                for ruling in rulings_of(
+                    *self._place(item), outlined=raw.FPDFPath_CountSegments(item.handle) <= 5
+                )
+            ]
 
     def render(self, dpi: float) -> NDArray[np.uint8]:
         """Return the page as RGB."""

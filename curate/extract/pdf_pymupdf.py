@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING, Any
 import pymupdf
 
 from ..errors import DocumentError
-from .pdf_backend import Box, TextLine, TextRun, as_rgb, plain_font, reading, scale_for
+from .pdf_backend import (
+    MAX_PATHS,
+    Box,
+    Ruling,
+    TextLine,
+    TextRun,
+    as_rgb,
+    plain_font,
+    reading,
+    rulings_of,
+    scale_for,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -131,6 +142,17 @@ class MuPage:
         """Return how many paths are filled or stroked."""
         return sum(kind in ("fill-path", "stroke-path") for kind, _ in self._painted())
 
+    def rulings(self) -> list[Ruling]:
+        """Return the straight lines."""
+        with reading(self._index):
+            paths = self._page.get_cdrawings()
+            return [
+                ruling
+                for path in (paths if len(paths) <= MAX_PATHS else ())
+                for box in _boxes(path["items"])
+                for ruling in rulings_of(*self._place(box), outlined="s" in path["type"])
+            ]
+
     def render(self, dpi: float) -> NDArray[np.uint8]:
         """Return the page as RGB."""
         with reading(self._index):
@@ -151,6 +173,17 @@ class MuPage:
             return box[0], box[1], box[2], box[3]
         turned = pymupdf.Rect(box) * self._turn
         return turned.x0, turned.y0, turned.x1, turned.y1
+
+
+def _boxes(items: Sequence[Any]) -> Iterator[tuple[float, float, float, float]]:
+    """Yield the rectangles and straight lines of a path."""
+    for item in items:
+        if item[0] == "re":
+            yield item[1]
+        elif item[0] == "l":
+            (x0, y0), (x1, y1) = item[1:3]
+            if min(abs(x1 - x0), abs(y1 - y0)) < 0.5:
+                yield min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
 
 
 def _lines(
