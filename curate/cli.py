@@ -1,7 +1,7 @@
 """The command line: arguments in, exit code out.
 
-Exit codes: 0 all done; 1 some units failed, or the output cannot be written; 2 the definition, a
-parameter or an input is wrong; 130 stopped with Ctrl-C.
+Exit codes: 0 all done; 1 some units failed, a step failed with every document, or the output cannot
+be written; 2 the definition, a parameter or an input is wrong; 130 stopped with Ctrl-C.
 """
 
 from __future__ import annotations
@@ -12,9 +12,15 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from . import __version__
 from .errors import CurateError, DefinitionError, InputError
+from .explain.commands import add_commands, finish, prepare
+
+if TYPE_CHECKING:
+    from .cluster import Settings
+    from .plan import Plan
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,10 +48,27 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="do what is left to do of a pipeline")
     _pipeline_arguments(run)
-    run.add_argument("--executor", choices=("local",), default="local", help="where the work runs")
-    run.add_argument("--workers", type=_positive, metavar="N", help="worker processes [cores]")
+    run.add_argument(
+        "--executor", choices=("local", "slurm"), default="local", help="where the work runs"
+    )
+    run.add_argument(
+        "--workers", type=_positive, metavar="N", help="worker processes, with slurm of each task"
+    )
+    run.add_argument(
+        "--patience",
+        type=_positive_number,
+        default=60.0,
+        metavar="MINUTES",
+        help="replace a worker that hangs in one document for so long [60]",
+    )
     run.add_argument("--only", default="", metavar="STAGE", help="run this one stage")
     run.add_argument("--json", action="store_true", help="print the result as JSON")
+    slurm = run.add_argument_group("with --executor slurm")
+    slurm.add_argument("--tasks", type=_positive, metavar="N", help="at most so many tasks at once")
+    slurm.add_argument("--profile", metavar="FILE", help="facts of the cluster, in TOML")
+    slurm.add_argument("--detach", action="store_true", help="drive the run by a job, and return")
+    slurm.add_argument("--dry-run", action="store_true", help="print the batch scripts")
+    slurm.add_argument("--driver-job", action="store_true", help=argparse.SUPPRESS)
     run.set_defaults(command=_run)
 
     plan = commands.add_parser("plan", help="show stages, units, fingerprints and what is left")
@@ -58,8 +81,20 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true", help="print the status as JSON")
     status.set_defaults(command=_status)
 
+    cancel = commands.add_parser("cancel", help="stop what is running of a run; it can go on later")
+    cancel.add_argument("out", metavar="OUT", help="the run's folder, such as runs/fineweb")
+    cancel.set_defaults(command=_cancel)
+
+    task = commands.add_parser("task")  # what a Slurm array runs; not for people
+    task.add_argument("plan_file")
+    task.add_argument("--offset", type=int, default=0)
+    task.set_defaults(command=_task)
+
+    add_commands(commands, run, status)
     worker = commands.add_parser("worker")  # what `run` starts; not for people
     _pipeline_arguments(worker)
+    worker.add_argument("--inputs", default="")
+    worker.add_argument("--inputs-digest", default="")
     worker.set_defaults(command=_worker)
     return parser
 
@@ -83,6 +118,16 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _positive_number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
 def _parameters(options: argparse.Namespace) -> dict[str, str]:
     given = {}
     for text in options.parameters:
@@ -94,36 +139,100 @@ def _parameters(options: argparse.Namespace) -> dict[str, str]:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from .executors.local import LocalExecutor, default_workers
     from .plan import Plan
-    from .report.terminal import Display, print_status, run_command
-    from .run import run
+    from .report.terminal import Display, print_given_up, print_status
     from .status import read_status
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that workers are ended first
+    for number in (signal.SIGTERM, signal.SIGUSR1):  # so that what was started is ended first
+        signal.signal(number, lambda *_: sys.exit(143))
+    if options.executor != "slurm":
+        _refuse(options, "tasks", "profile", "detach", "dry_run", "driver_job")
     plan = Plan(options.pipeline, _parameters(options), options.out)
-    executor = LocalExecutor(options.workers or default_workers(plan))
+    prepare(plan, options)
+    if options.detach or options.dry_run:
+        return _hand_over(plan, options)
+    message = ""
     with Display(enabled=not options.json) as display:
-        given_up = run(plan, executor, display.show, options.only)
+        if options.executor == "slurm":
+            from .cluster import drive
+
+            outcome = drive(plan, _settings(options), display.show, options.driver_job)
+            given_up, code, message = outcome.given_up, outcome.code, outcome.message
+        else:
+            from .executors.local import LocalExecutor, default_workers
+            from .run import run
+
+            workers = options.workers or default_workers(plan)
+            executor = LocalExecutor(workers, patience_s=options.patience * 60)
+            given_up = run(plan, executor, display.show, options.only)
+            code = 1 if given_up else 0
     status = read_status(plan.out)
+    finish(plan)
     if options.json:
         print(json.dumps(status.as_json(), indent=1, ensure_ascii=False))
     else:
         print_status(status)
+    if any(stage.broken_steps for stage in status.stages):
+        code = code or 1
     if given_up:
-        print(f"\n{len(given_up)} unit(s) failed and were left out:", file=sys.stderr)
-        if status.stages[-1].units != status.stages[-1].done:
-            print("The dataset was left as it was.", file=sys.stderr)
-        for unit in given_up[:10]:
-            error = " ".join(unit.error.split())[:300]
-            print(f"  {unit.stage}: {unit.input}: {error} (log: {unit.log})", file=sys.stderr)
-        if len(given_up) > 10:
-            print(f"  ... all of them: {plan.out}/failures/", file=sys.stderr)
-        print(
-            f"Mend the cause, then try again: {run_command(plan.path, plan.given, plan.out)}",
-            file=sys.stderr,
-        )
-    return 1 if given_up else 0
+        print_given_up(given_up, status, plan, _flags(options))
+    if message:
+        print(f"curate: {message}", file=sys.stderr)
+    return code
+
+
+def _refuse(options: argparse.Namespace, *names: str) -> None:
+    for name in names:
+        if getattr(options, name):
+            flag = name.replace("_", "-")
+            raise DefinitionError(f"--{flag} is for --executor slurm; leave it out, or add that.")
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    from .cluster import Settings
+
+    return Settings(
+        profile=options.profile or "",
+        tasks=options.tasks or 0,
+        workers=options.workers or 0,
+        patience_minutes=options.patience,
+        only=options.only,
+    )
+
+
+def _flags(options: argparse.Namespace) -> list[str]:
+    """Return the flags with which a run on Slurm is gone on with."""
+    if options.executor != "slurm":
+        return []
+    given = [(f"--{name}", getattr(options, name)) for name in ("tasks", "profile")]
+    words = [word for flag, value in given if value for word in (flag, str(value))]
+    return ["--executor", "slurm", *words]
+
+
+def _hand_over(plan: Plan, options: argparse.Namespace) -> int:
+    from .cluster import detach, dry_run
+    from .report.terminal import print_detached
+
+    if options.dry_run:
+        print(dry_run(plan, _settings(options), options.detach), end="")
+    else:
+        print_detached(detach(plan, _settings(options)), plan, _flags(options))
+    return 0
+
+
+def _cancel(options: argparse.Namespace) -> int:
+    from .cluster import cancel
+
+    out = options.out.rstrip("/")
+    count = cancel(out)
+    print(f"{count} stopped. `curate run` goes on where it was; `curate status {out}` shows where.")
+    return 0
+
+
+def _task(options: argparse.Namespace) -> int:
+    from .executors.slurm.task import work
+
+    return work(options.plan_file, options.offset)
 
 
 def _plan(options: argparse.Namespace) -> int:
@@ -142,7 +251,13 @@ def _status(options: argparse.Namespace) -> int:
     from .report.terminal import print_status
     from .status import read_status
 
-    status = read_status(options.out.rstrip("/"))
+    out = options.out.rstrip("/")
+    if options.watch:
+        from .report.live import watch
+
+        status = watch(out)
+    else:
+        status = read_status(out)
     if options.json:
         print(json.dumps(status.as_json(), indent=1, ensure_ascii=False))
     else:
@@ -153,4 +268,5 @@ def _status(options: argparse.Namespace) -> int:
 def _worker(options: argparse.Namespace) -> int:
     from .worker import serve
 
-    return serve(options.pipeline, _parameters(options), options.out)
+    given = _parameters(options)
+    return serve(options.pipeline, given, options.out, options.inputs, options.inputs_digest)

@@ -176,7 +176,8 @@ def remove_stale(out: str, folder: str, units: Sequence[Unit]) -> None:
     done = set(names(folder))
     finished = {unit.spec["file"] for unit in units if f"{unit.name}.json" in done}
     if stale or len(finished) < len(units):
-        remove(join(out, "dataset", "README.md"))
+        for name in ("README.md", "croissant.json"):
+            remove(join(out, "dataset", name))
     for file in sorted(there - finished):
         remove(join(out, file))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from .document import Document
@@ -11,8 +13,8 @@ from .storage import Output
 Outcome = Literal["kept", "dropped", "failed"]
 
 # One row per record that entered, in the order of the input. `reason` is `<step>/<code>`; `value`
-# and `threshold` are the measure that dropped it; `message` is for failures; the last four name the
-# cluster of a duplicate, its size, and the document that is kept of it.
+# and `threshold` are the measure that dropped it; `message` is for failures; then the cluster of a
+# duplicate, its size, and the document kept of it; `measures` see curate/explain/measure.py.
 COLUMNS = {
     "id": "string",
     "url": "string",
@@ -26,7 +28,9 @@ COLUMNS = {
     "cluster_size": "int64",
     "duplicate_of": "string",
     "duplicate_of_url": "string",
+    "measures": "list<float>",
 }
+MEASURED = "curate.measures"
 _ROWS = 100_000
 
 
@@ -37,7 +41,12 @@ class DecisionWriter:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        types = {"string": pa.string(), "int64": pa.int64(), "double": pa.float64()}
+        types = {
+            "string": pa.string(),
+            "int64": pa.int64(),
+            "double": pa.float64(),
+            "list<float>": pa.list_(pa.float32()),
+        }
         self._pa = pa
         self._schema = pa.schema([(name, types[kind]) for name, kind in COLUMNS.items()])
         self._writer = pq.ParquetWriter(
@@ -50,7 +59,13 @@ class DecisionWriter:
         self._columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
         self.rows = 0
 
-    def add(self, doc: Document, step: str, fate: Drop | Failure | None) -> Outcome:
+    def add(
+        self,
+        doc: Document,
+        step: str,
+        fate: Drop | Failure | None,
+        measures: Sequence[float | None] | None = None,
+    ) -> Outcome:
         """Append the row of one record and return its outcome."""
         columns = self._columns
         url = doc.metadata.get("url")
@@ -75,6 +90,7 @@ class DecisionWriter:
         columns["cluster_size"].append(found and found.size)
         columns["duplicate_of"].append(found and found.of_id)
         columns["duplicate_of_url"].append(found and found.of_url)
+        columns["measures"].append(measures)
         self.rows += 1
         if len(columns["id"]) >= _ROWS:
             self._flush()
@@ -84,10 +100,16 @@ class DecisionWriter:
         self._writer.write_table(self._pa.table(self._columns, schema=self._schema))
         self._columns = {name: [] for name in COLUMNS}
 
-    def close(self) -> None:
-        """Write what is buffered and the file's footer."""
+    def close(self, measured: Any = None) -> None:
+        """Write what is buffered and the file's footer.
+
+        Args:
+            measured: plain values that tell what the column `measures` holds.
+        """
         if self._columns["id"] or not self.rows:
             self._flush()
+        if measured:
+            self._writer.add_key_value_metadata({MEASURED: json.dumps(measured)})
         self._writer.close()
 
 

@@ -4,6 +4,7 @@
     ├── DefinitionError        the pipeline file, a parameter or a step's value is wrong   (exit 2)
     ├── InputError             an input is missing or cannot be read at all                (exit 2)
     ├── StorageError           the run cannot be written, such as a full disk              (exit 1)
+    ├── ClusterError           Slurm refuses a job, or its tasks cannot begin              (exit 1)
     └── DocumentError          one document cannot be processed: it is recorded as failed
 
 A message says where, what, what is allowed and what to do next. Anything that is not a CurateError
@@ -27,6 +28,10 @@ class InputError(CurateError):
 
 class StorageError(CurateError):
     """The output cannot be written."""
+
+
+class ClusterError(CurateError):
+    """Slurm refuses a job, or its tasks cannot begin to work."""
 
 
 class DocumentError(CurateError):

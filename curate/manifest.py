@@ -97,6 +97,22 @@ class Manifest:
                 f" {self.kept} kept, {self.dropped} dropped, {self.failed} failed"
             )
 
+    def counts(self) -> dict[str, int]:
+        """Return what there is to tell while the unit is worked on; drops by reason as `drop:...`.
+
+        Records that are decided count as `in`, so that a part of a unit balances as well.
+        """
+        counts = {
+            "in": self.kept + self.dropped + self.failed,
+            "kept": self.kept,
+            "dropped": self.dropped,
+            "failed": self.failed,
+        }
+        for step in self.steps:
+            for reason, count in step.dropped.items():
+                counts[f"drop:{step.name}/{reason}"] = count
+        return counts
+
     def as_json(self) -> dict[str, Any]:
         """Return the manifest as it is stored."""
         return {

@@ -1,20 +1,15 @@
-"""Load a pipeline file; fingerprints; the list of units; what is left to do."""
+"""Fingerprints, the list of units, and what is left to do of a pipeline."""
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
-import importlib.util
 import inspect
 import json
 import re
 import sys
-import traceback
-import typing
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,9 +17,10 @@ from typing import Any
 
 from . import __version__
 from .dataset import DatasetStage
-from .errors import CurateError, DefinitionError
+from .definition import call, convert_all, did_you_mean, explaining, load
+from .errors import DefinitionError
 from .manifest import Manifest
-from .pipeline import Pipeline, StageKind, Unit, WholeStage
+from .pipeline import StageKind, Unit, WholeStage
 from .steps import Component, Reader
 from .storage import InputFile, join, list_inputs, names, read_json, write_json
 
@@ -69,13 +65,13 @@ class Plan:
     def __init__(self, path: str, parameters: Mapping[str, str], out: str = "") -> None:
         self.path = path
         self.given = dict(parameters)
-        function = _load(path)
-        self.parameters = _convert(path, function, parameters)
-        self.pipeline = _call(path, function, self.parameters)
+        function = load(path)
+        self.parameters = convert_all(path, function, parameters)
+        self.pipeline = call(path, function, self.parameters)
         self.out = out.removeprefix("file://").rstrip("/") or f"runs/{self.pipeline.name}"
         self.stages: list[PlannedStage] = []
         for stage in [*self.pipeline.stages, DatasetStage.of(self.pipeline)]:
-            with _explaining(path):
+            with explaining(path):
                 fingerprint = self._fingerprint(stage)
             folder = join(self.out, "stages", f"{stage.name}-{fingerprint}")
             self.stages.append(PlannedStage(stage, fingerprint, folder))
@@ -90,6 +86,32 @@ class Plan:
                     found[planned.name] = list_inputs(source.paths)
         return found
 
+    @property
+    def inputs_digest(self) -> str:
+        """A digest of the list of inputs, for workers to see that they have the same."""
+        return _digest(self.inputs_json())
+
+    def read_inputs(self, path: str, digest: str) -> None:
+        """Take the fixed list of inputs from a JSON file, such as run.json, instead of listing.
+
+        Raises:
+            DefinitionError: it is not the list of that digest: another run has changed it.
+        """
+        value = read_json(path)["inputs"]
+        if _digest(value) != digest:
+            raise DefinitionError(
+                f"{path}: the list of inputs was changed by another run to the same folder."
+                "\nGive the command again."
+            )
+        self.inputs = {name: [InputFile(**file) for file in files] for name, files in value.items()}
+
+    def inputs_json(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the inputs of each stage that has a reader, as run.json holds them."""
+        return {
+            name: [dataclasses.asdict(file) for file in files]
+            for name, files in self.inputs.items()
+        }
+
     def stage(self, name: str) -> PlannedStage:
         """Return a stage by name.
 
@@ -100,7 +122,7 @@ class Plan:
             if planned.name == name:
                 return planned
         known = [planned.name for planned in self.stages]
-        raise DefinitionError(f"no stage {name!r}.{_did_you_mean(name, known)}")
+        raise DefinitionError(f"no stage {name!r}.{did_you_mean(name, known)}")
 
     def units(self, planned: PlannedStage, partial: bool = False) -> list[Unit] | None:
         """List the units of a stage in the order of their inputs.
@@ -147,10 +169,7 @@ class Plan:
                 "parameters": {key: _plain(value, key) for key, value in self.parameters.items()},
                 "given": self.given,
                 "versions": {"curate": __version__, "python": sys.version.split()[0]},
-                "inputs": {
-                    name: [dataclasses.asdict(file) for file in files]
-                    for name, files in self.inputs.items()
-                },
+                "inputs": self.inputs_json(),
                 "stages": [self._stage_json(planned, partial) for planned in self.stages],
             },
         )
@@ -214,6 +233,11 @@ class Plan:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def _digest(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True)  # ASCII, so that odd file names are no trouble
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
 def _unit(file: InputFile) -> Unit:
     # The name is the same in every run, unique by path, and new when the file has changed.
     identity = f"{file.path}\n{file.size}\n{file.tag}".encode("utf-8", "surrogateescape")
@@ -268,120 +292,3 @@ def _plain(value: Any, where: str) -> Any:
         f"{where}: {value!r} is not a plain value. Use numbers, strings, tuples and dataclasses of"
         " them, so that the stage has a fingerprint."
     )
-
-
-def _load(path: str) -> Callable[..., object]:
-    """Import a pipeline file and return its function `pipeline`."""
-    if not Path(path).is_file():
-        raise DefinitionError(
-            f"{path}: there is no such pipeline file (looked from {Path.cwd()}).\n"
-            "Give a Python file with a function `pipeline`, such as pipelines/fineweb.py."
-        )
-    spec = importlib.util.spec_from_file_location("curate_pipeline", path)
-    if spec is None or spec.loader is None:
-        raise DefinitionError(f"{path}: a pipeline file is Python and ends in .py.")
-    module = importlib.util.module_from_spec(spec)
-    # Dataclasses look their module up by name, so that a file may define its own steps; modules
-    # that lie beside it can be imported.
-    sys.modules["curate_pipeline"] = module
-    folder = str(Path(path).resolve().parent)
-    if folder not in sys.path:
-        sys.path.append(folder)
-    with _explaining(path):
-        spec.loader.exec_module(module)
-    function = getattr(module, "pipeline", None)
-    if not callable(function):
-        raise DefinitionError(
-            f"{path}: has no function `pipeline`. Define `def pipeline(...) -> Pipeline:`."
-        )
-    return typing.cast(Callable[..., object], function)
-
-
-def _call(path: str, function: Callable[..., object], parameters: Mapping[str, Any]) -> Pipeline:
-    with _explaining(path):
-        pipeline = function(**parameters)
-    if not isinstance(pipeline, Pipeline):
-        raise DefinitionError(f"{path}: pipeline() returned {pipeline!r} and not a Pipeline.")
-    return pipeline
-
-
-@contextmanager
-def _explaining(path: str) -> Iterator[None]:
-    """Turn what goes wrong in a pipeline file into where and what."""
-    try:
-        yield
-    except CurateError as error:
-        line = _line_in(path, error)
-        raise type(error)(f"{path}{line}: {error}") from error
-    except Exception as error:
-        line = f", line {error.lineno}" if isinstance(error, SyntaxError) else _line_in(path, error)
-        what = " ".join(str(error).split())[:300]
-        raise DefinitionError(f"{path}{line}: {type(error).__name__}: {what}") from error
-
-
-def _line_in(path: str, error: BaseException) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if frame.filename.endswith(path)]
-    return f", line {lines[-1]}" if lines else ""
-
-
-def _convert(
-    path: str, function: Callable[..., object], given: Mapping[str, str]
-) -> dict[str, Any]:
-    """Give the user's strings the types that the function's signature names."""
-    with _explaining(path):
-        hints = typing.get_type_hints(function)
-    known = inspect.signature(function).parameters
-    values = {}
-    for name, text in given.items():
-        if name not in known:
-            raise DefinitionError(
-                f"{path}: no parameter {name!r}.{_did_you_mean(name, list(known))}"
-            )
-        values[name] = convert(name, text, hints.get(name, str))
-    for name, parameter in known.items():
-        if parameter.default is inspect.Parameter.empty and name not in values:
-            raise DefinitionError(
-                f"{path}: the parameter {name!r} has no default: give -p {name}=..."
-            )
-        values.setdefault(name, parameter.default)
-    return values
-
-
-def convert(name: str, text: str, kind: Any) -> Any:
-    """Read the text of a parameter as the type its signature names.
-
-    Raises:
-        DefinitionError: it is not of that type; the message says what would be.
-    """
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is typing.Literal:
-        if text in [str(choice) for choice in arguments]:
-            return next(choice for choice in arguments if str(choice) == text)
-        choices = ", ".join(str(choice) for choice in arguments)
-        raise DefinitionError(f"parameter {name}: {text!r} is not allowed; choose from: {choices}.")
-    if origin is tuple:
-        parts = [part.strip() for part in text.split(",") if part.strip()]
-        return tuple(convert(name, part, arguments[0]) for part in parts)
-    if kind is bool:
-        if text.lower() in {"true", "yes", "1", "false", "no", "0"}:
-            return text.lower() in {"true", "yes", "1"}
-        raise DefinitionError(f"parameter {name}: {text!r} is neither true nor false.")
-    if kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            what = "a whole number" if kind is int else "a number"
-            raise DefinitionError(f"parameter {name}: {text!r} is not {what}.") from None
-    if kind is str:
-        return text
-    raise DefinitionError(
-        f"parameter {name}: the type {kind} cannot be given with -p; allowed are str, int, float,"
-        " bool, Literal and tuple."
-    )
-
-
-def _did_you_mean(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, 1)
-    guess = f" Did you mean {close[0]!r}?" if close else ""
-    return f"{guess}\nThere are: {', '.join(known) or 'none'}."

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .errors import InputError
-from .manifest import Manifest, merge
+from .executors.progress import beside, read_live
+from .executors.slurm.leader import read_leader
+from .manifest import Manifest, StepCounts, merge
 from .storage import exists, join, names, read_json
+
+# Fewer documents that all fail may be the documents' fault, unless the errors are unexpected.
+_MANY = 10
 
 
 @dataclass(slots=True)
@@ -18,6 +24,7 @@ class StageStatus:
         units: how many there are; None while a source that decides it is not done.
         failed_units: what is known of units that were tried and have no manifest.
         total: the manifests of the units that are done, added up.
+        tracebacks: step to the first unexpected error in it.
     """
 
     name: str
@@ -26,6 +33,18 @@ class StageStatus:
     done: int
     total: Manifest
     failed_units: list[dict[str, Any]] = field(default_factory=list)
+    tracebacks: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def broken_steps(self) -> list[StepCounts]:
+        """The steps that fail with every document, which is seldom the documents' fault."""
+        return [
+            step
+            for step in self.total.steps
+            if step.entered
+            and step.failed.total() == step.entered
+            and (step.entered >= _MANY or step.failed["error"] == step.entered)
+        ]
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values, as `curate status --json` prints them."""
@@ -45,11 +64,18 @@ class StageStatus:
 
 @dataclass(slots=True)
 class Status:
-    """A run: its record run.json and its stages, in the order of the pipeline."""
+    """A run: its record run.json and its stages, in the order of the pipeline.
+
+    Attributes:
+        running: what each supervisor of workers says that it does.
+        driver: who drives a run on Slurm, or did.
+    """
 
     out: str
     run: dict[str, Any]
     stages: list[StageStatus]
+    running: list[dict[str, Any]] = field(default_factory=list)
+    driver: dict[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values, as `curate status --json` prints them."""
@@ -58,6 +84,8 @@ class Status:
             "out": self.out,
             "complete": all(stage.units == stage.done for stage in self.stages),
             "stages": [stage.as_json() for stage in self.stages],
+            "running": self.running,
+            "driver": self.driver,
         }
 
 
@@ -103,9 +131,20 @@ def read_status(out: str) -> Status:
                 len(read),
                 merge(record["name"], record["fingerprint"], read.values()),
                 _failed_units(out, folder, set(wanted or ()) - set(read)),
+                _tracebacks(read.values()),
             )
         )
-    return Status(out, run, stages)
+    leader = read_leader(beside(out) / "slurm")
+    driver = None if leader is None else asdict(leader)
+    return Status(out, run, stages, list(read_live(out).values()), driver)
+
+
+def _tracebacks(manifests: Iterable[Manifest]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for manifest in manifests:
+        for step, text in manifest.details.get("tracebacks", {}).items():
+            found.setdefault(step, text)
+    return found
 
 
 def _check_against_source(

@@ -140,6 +140,18 @@ def exists(path: str) -> bool:
     return Path(path).exists()
 
 
+def file_size(path: str) -> int | None:
+    """Return a file's size; None when it is not there."""
+    if is_remote(path):
+        fs, key = _filesystem(path)
+        with _reaching(path):
+            return int(fs.info(key)["size"]) if fs.exists(key) else None
+    try:
+        return Path(path).stat().st_size
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
 def names(folder: str) -> list[str]:
     """Name the files in a folder, sorted; none when there is no such folder."""
     if is_remote(folder):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,6 +15,9 @@ from .dataset import part_of
 from .decisions import DecisionWriter
 from .document import Document, DocumentWriter, read_documents, schema
 from .errors import CurateError, DefinitionError, DocumentError
+from .explain.measure import Measures
+from .explain.options import read_options
+from .explain.samples import DroppedTexts
 from .manifest import FileInfo, Manifest, StepCounts
 from .pipeline import StageKind, Unit
 from .plan import Plan, PlannedStage
@@ -104,8 +109,15 @@ class Work:
         manifest = self.manifest
         partition = getattr(stage, "partition", "")
         partitions: dict[str, list[int]] = {}
+        tracebacks: dict[str, str] = {}
         reading, writing = StepCounts(entries.reader), StepCounts("write")
         counted = [(step, StepCounts(step.name)) for step in steps]
+        manifest.steps = [counts for _, counts in counted]
+        if entries.reader:
+            manifest.steps.insert(0, reading)
+        options = read_options(self.out)
+        measuring = Measures(steps, options.every)
+        texts = DroppedTexts(self, bool(entries.reader), options)
         with (
             self.create("documents", self.path("parquet")) as documents,
             self.create("decisions", self.path("decisions.parquet")) as decisions,
@@ -119,15 +131,17 @@ class Work:
                 clock = reading.spend(clock)
                 reading.entered += 1
                 counts = reading
+                measures = measuring.row()
                 if fate is None:
                     for step, counts in counted:
                         counts.entered += 1
-                        fate = _apply(step.apply, doc)
+                        measuring.take(measures, step, doc)
+                        fate = _apply(step.apply, doc, tracebacks, step.name)
                         clock = counts.spend(clock)
                         if fate is not None:
                             break
                     else:
-                        fate = _apply(document_writer.add, doc)
+                        fate = _apply(document_writer.add, doc, tracebacks, "write")
                         if fate is None:
                             manifest.text_chars += len(doc.text)
                             if partition:
@@ -139,7 +153,10 @@ class Work:
                         else:
                             counts = writing
                             writing.entered += 1
-                outcome = decision_writer.add(doc, counts.name, fate)
+                if isinstance(fate, Drop):
+                    measuring.rest(measures, counts.name, doc)
+                    texts.add(doc, counts.name, fate)
+                outcome = decision_writer.add(doc, counts.name, fate, measures)
                 if fate is None:
                     manifest.kept += 1
                 elif outcome == "dropped":
@@ -151,14 +168,14 @@ class Work:
                 self.progress(reading.entered, entries.fraction)
                 clock = time.perf_counter()
             document_writer.close()
-            decision_writer.close()
-        self.rows = {"documents": document_writer.rows, "decisions": decision_writer.rows}
+            decision_writer.close(measuring.described())
+            texts.close()
+        self.rows |= {"documents": document_writer.rows, "decisions": decision_writer.rows}
         if partition:
             manifest.details["partitions"] = dict(sorted(partitions.items()))
+        if tracebacks:
+            manifest.details["tracebacks"] = tracebacks
         manifest.entered = reading.entered
-        manifest.steps = [counts for _, counts in counted]
-        if entries.reader:
-            manifest.steps.insert(0, reading)
         if writing.entered:
             manifest.steps.append(writing)
         if manifest.kept != document_writer.rows or manifest.entered != decision_writer.rows:
@@ -210,16 +227,38 @@ class Work:
         """Check the ledger, make the files visible and, last of all, the manifest.
 
         A unit that another worker has finished meanwhile is left as it is.
+
+        Raises:
+            DefinitionError: a later command has changed what the run publishes.
         """
         self.manifest.check_ledger()
         path = storage.join(self.planned.folder, f"{self.unit.name}.json")
         if storage.exists(path):
             return
+        if any(name.startswith("dataset/") for _, name, _ in self._outputs):
+            self._check_wanted()
         for role, name, output in self._outputs:
             output.commit()
             info = FileInfo(name, output.bytes, self.rows[role], output.sha256)
             self.manifest.files[role] = info
         storage.write_json(path, self.manifest.as_json(), replace=False)
+
+    def _check_wanted(self) -> None:
+        """Refuse to publish for a definition that is not the run's any more.
+
+        Published names are the same for each version of a dataset: a worker that was held up, as on
+        a node that was given up, would put its file among those of a later one.
+        """
+        record = storage.join(self.out, "run.json")
+        if not storage.exists(record):
+            return
+        for stage in storage.read_json(record)["stages"]:
+            same = stage["fingerprint"] == self.planned.fingerprint
+            if same and (stage["units"] is None or self.unit.name in stage["units"]):
+                return
+        raise DefinitionError(
+            f"{self.out}: a later command has changed this run.\nGive the one you want again."
+        )
 
     def discard(self) -> None:
         """Remove what was not finished."""
@@ -247,6 +286,7 @@ class Worker:
         started = time.monotonic()
         try:
             planned.stage.process(unit, work)
+            report(work.manifest, 1.0)
             work.manifest.seconds = time.monotonic() - started
             work.finish()
         finally:
@@ -259,7 +299,7 @@ class Worker:
         self.close()
         for step in planned.stage.steps:
             self._exit.callback(step.close)
-            step.setup()
+            _set_up(step)
         self._loaded = planned
 
     def close(self) -> None:
@@ -269,7 +309,24 @@ class Worker:
         self._sources = {}
 
 
-def _apply(apply: Callable[[Document], Drop | None], doc: Document) -> Drop | Failure | None:
+def _set_up(step: Step) -> None:
+    """Load what a step needs; when that fails, the definition or the installation is wrong."""
+    try:
+        step.setup()
+    except (CurateError, MemoryError):
+        raise
+    except Exception as error:
+        traceback.print_exc()
+        what = " ".join(str(error).split())[:300]
+        raise DefinitionError(
+            f"step {step.name!r}: its setup failed: {type(error).__name__}: {what}"
+            "\nMend the step, or install what it needs."
+        ) from error
+
+
+def _apply(
+    apply: Callable[[Document], Drop | None], doc: Document, tracebacks: dict[str, str], name: str
+) -> Drop | Failure | None:
     """Run a step on one document; whatever goes wrong costs that document and no other."""
     try:
         fate = apply(doc)
@@ -283,6 +340,9 @@ def _apply(apply: Callable[[Document], Drop | None], doc: Document) -> Drop | Fa
     except (CurateError, MemoryError):
         raise  # the unit is tried again: memory depends on the machine, not on the document
     except Exception as error:
+        if name not in tracebacks:  # the first of the unit tells what is wrong with the step
+            tracebacks[name] = traceback.format_exc()
+            print(f"{name}: {doc.id}: {tracebacks[name]}", file=sys.stderr)
         return Failure("error", f"{type(error).__name__}: {error}")
 
 

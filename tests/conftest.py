@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from .slurm.cluster import Cluster
+
 ROOT = Path(__file__).parent.parent
 
 # A user's own pipeline file, with a step that does what the tests need done to a worker.
@@ -64,6 +66,7 @@ class Cli:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.started: list[subprocess.Popen[str]] = []
         self.environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
 
     def command(self, *arguments: str) -> list[str]:
@@ -88,7 +91,7 @@ class Cli:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a command and return at once."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             self.command(*arguments),
             cwd=self.folder,
             env=self.environment,
@@ -96,6 +99,8 @@ class Cli:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self.started.append(process)
+        return process
 
     def status(self, out: str = "runs/toy") -> dict[str, dict[str, Any]]:
         """Return `curate status --json`, stages by name."""
@@ -111,6 +116,26 @@ def cli(tmp_path: Path) -> Iterator[Cli]:
     for name in "abc":
         write_input(tmp_path, name, [f"{name} {'x' * (number % 40)}" for number in range(40)])
     yield Cli(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A Slurm cluster of three nodes, started once."""
+    with Cluster() as started:
+        yield started
+
+
+@pytest.fixture
+def slurm(cli: Cli, cluster: Cluster) -> Iterator[Cli]:
+    """The folder of `cli` on an idle cluster, on which the test leaves no job."""
+    cli.environment |= cluster.environment | {"PYTHONPATH": str(ROOT)}
+    yield cli
+    left = cluster.jobs()
+    for process in cli.started:
+        process.kill()
+        process.communicate()
+    cluster.mend()
+    assert not left
 
 
 def write_input(folder: Path, name: str, texts: list[str]) -> None:

@@ -6,7 +6,7 @@ import shlex
 import sys
 import textwrap
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -14,11 +14,15 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from ..executors.local import Progress
+from ..executors.progress import FailedUnit, Progress
 from ..plan import Plan
 from ..status import StageStatus, Status
+from ..storage import exists, join
+from .live import Speed, duration, live_view
 
 _PLAIN_EVERY_S = 5.0
+_MAX_RUNNING = 20
+_SILENT_S = 60.0
 
 
 class Display:
@@ -28,7 +32,8 @@ class Display:
         self._enabled = enabled
         self._console = Console(file=sys.stderr, highlight=False)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
-        self._stage = ""
+        self._speed = Speed()
+        self._stage = self._over = ""
         self._started = self._shown = 0.0
 
     def __enter__(self) -> Display:
@@ -45,13 +50,18 @@ class Display:
         if progress.stage != self._stage:
             self._stage, self._started, self._shown = progress.stage, now, now
         over = not progress.running and progress.done >= progress.units
+        if over and self._over == progress.stage:
+            return
+        self._over = progress.stage if over else ""
         if not self._enabled or (not over and now - self._shown < self._interval):
             return
         self._shown = now
         line = _line(progress, now - self._started)
         if self._console.is_terminal and not over:
-            self._live.update(Text(line), refresh=True)
+            view = live_view(progress, *self._speed(progress, now), {})
+            self._live.update(view, refresh=True)
         else:
+            self._live.update(Text(""))
             self._console.print(Text(line), soft_wrap=True)
 
     @property
@@ -72,15 +82,10 @@ def _line(progress: Progress, seconds: float) -> str:
         parts.append(f"{progress.count('failed'):,} failed")
     fraction = progress.fraction
     if 0.02 < fraction < 1 and seconds > 2:
-        parts.append(f"{fraction:.0%}, {_duration(seconds * (1 - fraction) / fraction)} left")
+        parts.append(f"{fraction:.0%}, {duration(seconds * (1 - fraction) / fraction)} left")
+    if progress.note and progress.done < progress.units:
+        parts.append(progress.note)
     return ", ".join(parts)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
 
 
 def print_status(status: Status) -> None:
@@ -89,14 +94,21 @@ def print_status(status: Status) -> None:
     console.print(_row("", "in", "kept", "dropped", "failed", style="bold"))
     for stage in status.stages:
         _print_stage(console, stage)
+    for stage in status.stages:
+        _print_broken_steps(console, stage)
     console.print()
     left = [stage for stage in status.stages if stage.units != stage.done]
     for stage in left:
         units = "?" if stage.units is None else f"{stage.units:,}"
         failed = f", {len(stage.failed_units):,} failed" if stage.failed_units else ""
         console.print(f"{stage.name}: {stage.done:,} of {units} units done{failed}", soft_wrap=True)
+    _print_running(console, status)
+    report = join(status.out, "report.html")
+    if exists(report):
+        console.print(f"Report:   {report}", soft_wrap=True, markup=False)
     if left:
-        command = run_command(status.run["file"], status.run["given"], status.out)
+        flags = ["--executor", "slurm"] if status.driver else []
+        command = run_command(status.run["file"], status.run["given"], status.out, flags)
         console.print(f"Next:     {command}", soft_wrap=True, markup=False)
         return
     total = status.stages[-1].total
@@ -128,6 +140,43 @@ def _print_stage(console: Console, stage: StageStatus) -> None:
             console.print(f"      {line}", style="red" if failed else "dim", markup=False)
 
 
+def _print_broken_steps(console: Console, stage: StageStatus) -> None:
+    """Show the steps that fail with every document, and the first traceback of each."""
+    for step in stage.broken_steps:
+        console.print(
+            f"\n{stage.name}: every document fails in the step {step.name}.",
+            style="red",
+            markup=False,
+        )
+        if step.name in stage.tracebacks:
+            console.print(
+                f"The first:\n{stage.tracebacks[step.name].rstrip()}", style="dim", markup=False
+            )
+
+
+def _print_running(console: Console, status: Status) -> None:
+    """Show what is being worked on now, and who drives a run on Slurm."""
+    lines = []
+    for value in status.running:
+        where = f"{value['host']}, task {value['task']}" if "task" in value else value["host"]
+        if value["age_s"] > _SILENT_S:
+            where += f", no sign of life for {duration(value['age_s'])}"
+        for unit, message in value["running"].items():
+            entered, kept = int(message.get("in", 0)), int(message.get("kept", 0))
+            share = f"{message.get('fraction', 0):.0%}, {entered:,} records, {kept:,} kept"
+            lines.append(f"  {value['stage']}: {unit}: {share} ({where})")
+    if lines:
+        console.print(f"Running:  {len(lines)} units")
+    for line in lines[:_MAX_RUNNING]:
+        console.print(line, soft_wrap=True, markup=False)
+    if len(lines) > _MAX_RUNNING:
+        console.print(f"  ... and {len(lines) - _MAX_RUNNING} more (--json shows all)")
+    if status.driver is not None:
+        driver = status.driver
+        what = f"job {driver['job']}" if driver["job"] else f"process {driver['pid']}"
+        console.print(f"Driver:   {what} on {driver['host']}: {driver['state']}", soft_wrap=True)
+
+
 def _row(name: str, *counts: str, style: str = "") -> Text:
     return Text(f"{name:<24}" + "".join(f"{count:>12}" for count in counts), style=style)
 
@@ -135,6 +184,32 @@ def _row(name: str, *counts: str, style: str = "") -> Text:
 def _ordered(reasons: Mapping[str, int]) -> list[str]:
     ordered = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
     return [f"{reason} {count:,}" for reason, count in ordered]
+
+
+def print_given_up(
+    units: Sequence[FailedUnit], status: Status, plan: Plan, flags: Sequence[str] = ()
+) -> None:
+    """Print which units failed, why, where to look, and what to type next."""
+    print(f"\n{len(units)} unit(s) failed and were left out:", file=sys.stderr)
+    if status.stages[-1].units != status.stages[-1].done:
+        print("The dataset was left as it was.", file=sys.stderr)
+    for unit in units[:10]:
+        error = " ".join(unit.error.split())[:300]
+        print(f"  {unit.stage}: {unit.input}: {error} (log: {unit.log})", file=sys.stderr)
+    if len(units) > 10:
+        print(f"  ... all of them: {plan.out}/failures/", file=sys.stderr)
+    command = run_command(plan.path, plan.given, plan.out, flags)
+    print(f"Mend the cause, then try again: {command}", file=sys.stderr)
+
+
+def print_detached(job: str, plan: Plan, flags: Sequence[str]) -> None:
+    """Print how to follow a run that a job drives."""
+    print(
+        f"Job {job} drives the run; its log: {plan.out}/slurm/logs/driver-{job}.log"
+        f"\nShow:     curate status {plan.out}"
+        f"\nFollow:   {run_command(plan.path, plan.given, plan.out, flags)}"
+        f"\nStop:     curate cancel {plan.out}"
+    )
 
 
 def print_plan(plan: Plan) -> None:
@@ -163,9 +238,9 @@ def print_plan(plan: Plan) -> None:
     console.print(f"\nOutput:   {plan.out}\nNext:     {command}", soft_wrap=True, markup=False)
 
 
-def run_command(path: str, given: Mapping[str, str], out: str) -> str:
+def run_command(path: str, given: Mapping[str, str], out: str, flags: Sequence[str] = ()) -> str:
     """Return the command that goes on with a run."""
     words = ["curate", "run", path]
     for name, value in given.items():
         words += ["-p", f"{name}={value}"]
-    return shlex.join([*words, "--out", out])
+    return shlex.join([*words, "--out", out, *flags])

@@ -1,0 +1,254 @@
+"""Is every file of a run still what its manifest says? For `curate verify`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ..manifest import FileInfo, Manifest
+from ..storage import file_size, is_remote, join, names, open_input, read_json
+from .run_files import RunFiles, StageFiles
+
+_PIECE = 1 << 20
+DATASET = "dataset"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that is not as it was written.
+
+    Attributes:
+        path: the file that is at fault.
+        what: how it differs.
+        remove: what to delete so that the run's command makes it again; empty where deleting does
+            not mend it.
+    """
+
+    path: str
+    what: str
+    remove: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Findings:
+    """What was looked at and what is wrong with it.
+
+    Attributes:
+        unfinished: units of the run that have no manifest: work that is left, not a fault.
+        earlier: folders of stages that an earlier definition of the pipeline left.
+    """
+
+    units: int = 0
+    files: int = 0
+    bytes: int = 0
+    unfinished: int = 0
+    earlier: list[str] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {"ok": not self.faults, **asdict(self)}
+
+
+def verify(out: str, threads: int = 4) -> Findings:
+    """Check all files of a run: checksums, rows, the ledger, fingerprints; and look for others.
+
+    Every byte that the run wrote is read once. Memory grows with the units of a stage.
+
+    Args:
+        out: the run's folder.
+        threads: files that are read at once.
+
+    Raises:
+        InputError: there is no run here, or its run.json cannot be read.
+    """
+    run = RunFiles(out)
+    found = Findings()
+    manifests: dict[str, dict[str, Manifest]] = {}
+    with ThreadPoolExecutor(threads) as pool:
+        for stage in run.stages.values():
+            manifests[stage.name] = _manifests(run, stage, found)
+            files = [
+                (stage, manifest, role, info)
+                for manifest in manifests[stage.name].values()
+                for role, info in manifest.files.items()
+            ]
+            for faults in pool.map(lambda one: _check_file(run.out, *one), files):
+                found.faults += faults
+            found.files += len(files)
+            found.bytes += sum(info.bytes for *_, info in files)
+            found.faults += _check_source(run, stage, manifests)
+    found.faults += _foreign(run, manifests)
+    known = {stage.folder for stage in run.stages.values()}
+    folders = (join(run.out, "stages", name) for name in names(join(run.out, "stages")))
+    found.earlier = sorted(set(folders) - known)
+    return found
+
+
+def _manifests(run: RunFiles, stage: StageFiles, found: Findings) -> dict[str, Manifest]:
+    """Return the manifests of a stage that can be trusted, by unit."""
+    there = {name[:-5] for name in names(stage.folder) if name.endswith(".json")}
+    read = {}
+    for unit in stage.units:
+        if unit not in there:
+            found.unfinished += 1
+            continue
+        found.units += 1
+        path = join(stage.folder, f"{unit}.json")
+        try:
+            manifest = Manifest.from_json(read_json(path))
+        except (ValueError, KeyError, TypeError) as error:
+            what = f"cannot be read as a manifest ({type(error).__name__})"
+            found.faults.append(Fault(path, what, (path,)))
+            continue
+        what = _ledger_fault(manifest, stage, unit)
+        if what:
+            found.faults.append(Fault(path, what, (path,)))
+        else:
+            read[unit] = manifest
+    return read
+
+
+def _ledger_fault(manifest: Manifest, stage: StageFiles, unit: str) -> str:
+    """Return what is wrong with the figures of a manifest, or ""."""
+    named = (manifest.stage, manifest.fingerprint, manifest.unit)
+    if named != (stage.name, stage.fingerprint, unit):
+        return f"is of another unit: {'/'.join(named)}"
+    if manifest.entered != manifest.kept + manifest.dropped + manifest.failed:
+        return (
+            f"does not balance: {manifest.entered} in, {manifest.kept} kept,"
+            f" {manifest.dropped} dropped, {manifest.failed} failed"
+        )
+    for before, after in zip(manifest.steps, manifest.steps[1:], strict=False):
+        if before.kept != after.entered:
+            return (
+                f"does not balance: {before.name} kept {before.kept}, {after.name} took in"
+                f" {after.entered}"
+            )
+    return ""
+
+
+def _check_file(
+    out: str, stage: StageFiles, manifest: Manifest, role: str, info: FileInfo
+) -> list[Fault]:
+    """Return what is wrong with a file of a unit."""
+    path = join(out, info.name)
+    what = _file_fault(path, info)
+    if not what and path.endswith(".parquet"):
+        what = _rows_fault(path, role, info, manifest)
+    if not what:
+        return []
+    # The manifest goes first: without it nobody takes the file for whole.
+    remove = (join(stage.folder, f"{manifest.unit}.json"), path)
+    return [Fault(path, what, remove[: 1 if what == "is missing" else 2])]
+
+
+def _file_fault(path: str, info: FileInfo) -> str:
+    size = file_size(path)
+    if size is None:
+        return "is missing"
+    if size != info.bytes:
+        return f"has {size:,} bytes and not {info.bytes:,}"
+    digest = hashlib.sha256()
+    with open_input(path) as stream:
+        while piece := stream.read(_PIECE):
+            digest.update(piece)
+    return "" if digest.hexdigest() == info.sha256 else "has another SHA-256 than its manifest says"
+
+
+def _rows_fault(path: str, role: str, info: FileInfo, manifest: Manifest) -> str:
+    """Return how a table differs from the counts of its manifest, or ""."""
+    import pyarrow.parquet as pq
+
+    with open_input(path) as stream:
+        file = pq.ParquetFile(stream)
+        rows = file.metadata.num_rows
+        if rows != info.rows:
+            return f"has {rows:,} rows and not {info.rows:,}"
+        if role != "decisions":
+            return ""
+        counts: Counter[str] = Counter()
+        for batch in file.iter_batches(columns=["outcome"]):
+            counts.update(batch.column(0).to_pylist())
+    expected = {"kept": manifest.kept, "dropped": manifest.dropped, "failed": manifest.failed}
+    for outcome, count in expected.items():
+        if counts[outcome] != count:
+            return f"has {counts[outcome]:,} decisions {outcome!r}, its manifest {count:,}"
+    return ""
+
+
+def _check_source(
+    run: RunFiles, stage: StageFiles, manifests: Mapping[str, Mapping[str, Manifest]]
+) -> Iterator[Fault]:
+    """Yield the units that took in another number of documents than their source kept."""
+    if len(stage.sources) != 1:
+        return
+    above = manifests[stage.sources[0]]
+    whole = len(above) == len(run.stages[stage.sources[0]].units)
+    if stage.name == DATASET and whole and len(manifests[stage.name]) == len(stage.units):
+        kept, entered = (
+            sum(manifest.kept for manifest in stored.values())
+            for stored in (above, manifests[stage.name])
+        )
+        if kept != entered:
+            what = f"holds {entered:,} documents, and {stage.sources[0]} kept {kept:,}"
+            yield Fault(join(run.out, "dataset"), what, (stage.folder,))
+    for unit, manifest in manifests[stage.name].items():
+        source = above.get(unit)
+        if source and "documents" in source.files:
+            rows = source.files["documents"].rows
+            if rows != manifest.entered:
+                path = join(stage.folder, f"{unit}.json")
+                what = f"took in {manifest.entered:,}, and {stage.sources[0]} kept {rows:,}"
+                yield Fault(path, what, (path,))
+
+
+def _foreign(run: RunFiles, manifests: Mapping[str, Mapping[str, Manifest]]) -> Iterator[Fault]:
+    """Yield the files among the run's own that no manifest names."""
+    dataset = run.stages.get(DATASET)
+    if dataset is None or len(manifests[DATASET]) < len(dataset.units):
+        return  # while it is written, files of an earlier run may still be there
+    data = join(run.out, "dataset", "data")
+    known = {
+        join(run.out, info.name)
+        for manifest in manifests[DATASET].values()
+        for info in manifest.files.values()
+    }
+    for path in _files(data):
+        if path not in known and not path.rsplit("/", 1)[-1].startswith("."):
+            yield Fault(path, "belongs to no unit of this run", (path,))
+
+
+def _files(folder: str) -> Iterator[str]:
+    """Yield the paths of all files in a folder and those in it."""
+    if is_remote(folder):
+        from fsspec.core import url_to_fs
+
+        filesystem, path = url_to_fs(folder)
+        if filesystem.exists(path):
+            yield from map(filesystem.unstrip_protocol, sorted(filesystem.find(path)))
+        return
+    from pathlib import Path
+
+    yield from (str(path) for path in sorted(Path(folder).rglob("*")) if path.is_file())
+
+
+def describe(found: Findings) -> Iterator[str]:
+    """Yield the lines that tell a person what was found."""
+    looked = f"{found.files:,} files of {found.units:,} units, {found.bytes / 1e6:,.1f} MB"
+    yield f"Read {looked}."
+    if found.unfinished:
+        yield f"{found.unfinished:,} units are not done yet: give the run's command again."
+    for folder in found.earlier:
+        yield f"Left from an earlier definition: {folder}"
+    if not found.faults:
+        yield "What is done is whole."
+        return
+    for fault in found.faults:
+        yield f"{fault.path}: {fault.what}"
+    yield "To mend it, remove these and give the run's command again:"
+    yield from (f"  {path}" for path in dict.fromkeys(p for f in found.faults for p in f.remove))

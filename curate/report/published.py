@@ -1,0 +1,83 @@
+"""What is in the published files: languages, hosts, tokens and lengths, for the dataset's card."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..explain.run_files import read_columns
+from ..manifest import FileInfo
+from ..storage import exists, join
+
+if TYPE_CHECKING:
+    from ..plan import Plan
+
+_MAX_FILES = 64
+_HOST = r"^[A-Za-z][A-Za-z0-9+.-]*://(?:www\.)?(?P<host>[^/?#:]+)"
+
+
+@dataclass(slots=True)
+class Published:
+    """The published files and what was counted in them.
+
+    Attributes:
+        files: of the dataset, in order.
+        counted: how many of them were looked at; of many, those at even distances.
+        documents: in those that were looked at.
+        tokens: None where no step counts them.
+    """
+
+    files: list[FileInfo]
+    counted: int = 0
+    documents: int = 0
+    tokens: int | None = None
+    languages: Counter[str] = field(default_factory=Counter)
+    hosts: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def bytes(self) -> int:
+        """Size of all files."""
+        return sum(file.bytes for file in self.files)
+
+
+def published_files(plan: Plan) -> list[FileInfo]:
+    """Return the dataset's files that are done, in order."""
+    planned = plan.stages[-1]
+    done = planned.done()
+    units = plan.units(planned, partial=True) or []
+    return [planned.manifest(u.name).files["documents"] for u in units if u.name in done]
+
+
+def count(plan: Plan) -> Published:
+    """Look through the published files, or 64 of them."""
+    import pyarrow.compute as pc
+
+    found = Published(published_files(plan))
+    for file in _spread(found.files):
+        path = join(plan.out, file.name)
+        if not exists(path):
+            continue
+        table = read_columns(path, ("url", "language", "token_count"))
+        found.counted += 1
+        found.documents += file.rows
+        if "language" in table.column_names:
+            for one in pc.value_counts(table.column("language")).to_pylist():
+                found.languages[one["values"] or "unknown"] += one["counts"]
+        if "token_count" in table.column_names:
+            total = pc.sum(table.column("token_count")).as_py() or 0
+            found.tokens = (found.tokens or 0) + int(total)
+        if "url" in table.column_names:
+            urls = table.column("url").drop_null()
+            hosts = pc.struct_field(pc.extract_regex(urls, _HOST), "host")
+            for one in pc.value_counts(hosts).to_pylist():
+                if one["values"]:
+                    found.hosts[one["values"].lower()] += one["counts"]
+    return found
+
+
+def _spread(files: Sequence[FileInfo]) -> list[FileInfo]:
+    if len(files) <= _MAX_FILES:
+        return list(files)
+    return [files[at * len(files) // _MAX_FILES] for at in range(_MAX_FILES)]

@@ -1,0 +1,100 @@
+"""`curate verify OUT`: what changed after it was written is found, and told how to mend."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import Cli, dataset_bytes, write_input
+
+OUT = Path("runs/toy")
+
+
+@pytest.fixture
+def finished(cli: Cli) -> Cli:
+    """A finished run over two files."""
+    write_input(cli.folder, "a", ["a first text that is kept", "too short"])
+    write_input(cli.folder, "b", ["a second text that is kept"])
+    cli("run", "toy.py")
+    return cli
+
+
+def found(cli: Cli, code: int) -> dict[str, Any]:
+    """Return what `verify` finds."""
+    result: dict[str, Any] = json.loads(cli("verify", str(OUT), "--json", code=code).stdout)
+    return result
+
+
+def flip_a_bit(folder: Path) -> Path:
+    path = next((folder / OUT / "stages").glob("*/a*.parquet"))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    return path
+
+
+def shorten(folder: Path) -> Path:
+    path = next((folder / OUT / "dataset/data").glob("*.parquet"))
+    path.write_bytes(path.read_bytes()[:-1])
+    return path
+
+
+def lose(folder: Path) -> Path:
+    path = next((folder / OUT / "stages").glob("*/*.decisions.parquet"))
+    path.unlink()
+    return path
+
+
+def add(folder: Path) -> Path:
+    path = folder / OUT / "dataset/data/mine.parquet"
+    shutil.copy(next((folder / OUT / "dataset/data").glob("*.parquet")), path)
+    return path
+
+
+def garble(folder: Path) -> Path:
+    path = next((folder / OUT / "stages").glob("*/a*.json"))
+    path.write_bytes(path.read_bytes()[:100])
+    return path
+
+
+def lie(folder: Path) -> Path:
+    path = next((folder / OUT / "stages").glob("*/a*.json"))
+    manifest = json.loads(path.read_text())
+    path.write_text(json.dumps(manifest | {"kept": manifest["kept"] + 1}))
+    return path
+
+
+def test_an_untouched_run_is_whole(finished: Cli) -> None:
+    """Nothing is found, and it says how much was looked at."""
+    result = found(finished, 0)
+    assert result["ok"]
+    files = list((finished.folder / OUT / "stages").glob("*/*.parquet"))
+    assert result["files"] == len(files) + len(dataset_bytes(finished.folder))
+    assert "whole" in finished("verify", str(OUT)).stdout
+
+
+@pytest.mark.parametrize("harm", [flip_a_bit, shorten, lose, add, garble, lie])
+def test_what_changed_is_found_and_mended(finished: Cli, harm: Callable[[Path], Path]) -> None:
+    """The file is named; removing what it says and running again gives the same dataset."""
+    before = dataset_bytes(finished.folder)
+    path = harm(finished.folder)
+    result = found(finished, 1)
+    assert [finished.folder / fault["path"] for fault in result["faults"]] == [path]
+    assert path.name in finished("verify", str(OUT), code=1).stdout
+    for name in result["faults"][0]["remove"]:
+        (finished.folder / name).unlink()
+    finished("run", "toy.py")
+    assert found(finished, 0)["ok"]
+    assert dataset_bytes(finished.folder) == before
+
+
+def test_a_folder_without_a_run_is_one_message(cli: Cli) -> None:
+    """A wrong folder is told in one or two lines, as by `status`."""
+    done = cli("verify", "nowhere", code=2)
+    assert "no run.json" in done.stderr
+    assert "Traceback" not in done.stderr
