@@ -72,6 +72,7 @@ class Dedup:
         for planned in plan.stages:
             units, done = plan.units(planned), planned.done()
             assert units is not None
+            plan.save(partial=True)
             for unit in units:
                 if unit.name not in done:
                     worker.run(planned, unit, lambda *_: None)
