@@ -8,7 +8,7 @@ from typing import Literal
 from curate import Pipeline, Stage
 from curate.dedup.minhash import MinHashParams
 from curate.dedup.stages import exact_dedup, minhash_dedup
-from curate.extract.html import TrafilaturaExtractor
+from curate.extract.html import HtmlExtractor, ResiliparseExtractor, TrafilaturaExtractor
 from curate.filters.c4 import C4QualityFilter
 from curate.filters.fineweb import FineWebQualityFilter
 from curate.filters.gopher import GopherQualityFilter, GopherRepetitionFilter
@@ -18,6 +18,7 @@ from curate.filters.url import UrlFilter
 from curate.formatters.pii import PiiFormatter
 from curate.pipeline import StageKind
 from curate.readers.warc import WarcReader
+from curate.steps import Extractor
 from curate.token_counter import TokenCounter
 
 COLUMNS = (
@@ -39,6 +40,7 @@ def pipeline(
     preset: Literal["current", "v1"] = "current",
     lid_model: str = "",
     language_gate: float = 0.0,
+    extractor: Literal["trafilatura", "curate", "resiliparse"] = "trafilatura",
     dedup: Literal["minhash", "exact", "none"] = "minhash",
     keep: Literal["first", "longest"] = "first",
     verify: float = 0.0,
@@ -52,19 +54,26 @@ def pipeline(
         lid_model: path of a fastText language model; the packaged lid.176.ftz when empty.
         language_gate: least score for English, such as 0.03, of the raw text of a page that shall
             be extracted; 0 extracts every page, as FineWeb did.
+        extractor: what makes text of a page: trafilatura as in FineWeb, our own model of blocks
+            ("curate"), or resiliparse's rules.
         dedup: how duplicates within the dump are found.
         keep: which document of a cluster is kept: the earliest, or the longest.
         verify: least Jaccard similarity that a removal must prove, such as 0.8; 0 asks for no
             proof, as FineWeb did.
     """
     gate = (LanguageGate(("en",), language_gate, lid_model),) if language_gate else ()
+    extractors: dict[str, Extractor] = {
+        "trafilatura": TrafilaturaExtractor(favor_precision=True),
+        "curate": HtmlExtractor(),
+        "resiliparse": ResiliparseExtractor(),
+    }
     extracted = Stage(
         "extract",
         source=WarcReader(warcs, dump=dump),
         steps=(
             UrlFilter(soft_word_threshold=2),
             *gate,
-            TrafilaturaExtractor(favor_precision=True),
+            extractors[extractor],
             LanguageFilter(("en",), min_score=0.65, model=lid_model, rules=preset),
         ),
     )

@@ -1,0 +1,253 @@
+"""The text of HTML pages by the model of blocks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from curate.definition import call, load
+from curate.document import Document
+from curate.errors import DefinitionError, DocumentError
+from curate.extract.html import HtmlExtractor, ResiliparseExtractor, TrafilaturaExtractor
+from curate.extract.html_model import MODEL_FILE, load_model
+from curate.steps import Drop, Extractor
+
+GOLD = Path(__file__).parent / "gold" / "html"
+ARTICLE = (GOLD / "article.html").read_bytes()
+EXTRACTOR = HtmlExtractor()
+EVERYTHING = HtmlExtractor(boilerplate=True)
+
+STRUCTURE = b"""<html><body><main><h1>Tea &amp; water</h1>
+<p>First <b>boil</b> the water.<br>Then wait.
+<ul><li>green tea: 80 degrees<li>black tea: 100 degrees<ul><li>Assam</ul></ul>
+<table><tr><th>Tea<th>Minutes<tr><td>green<td>2<tr><td>black<td><p>4</p><p>at most</p></table>
+<blockquote>Tea is<p>patience.</blockquote><pre>
+kettle --on
+  wait 80
+</pre><p>a &lt; b &mdash; and &#233;<div>Cup<div>Pot</div></div></main></body></html>"""
+
+
+def _text(extractor: Extractor, page: bytes, charset: str = "utf-8") -> str:
+    return extractor.extract(page, "https://example.org/", charset).text
+
+
+def test_menus_comments_and_footers_are_left_out() -> None:
+    text = _text(EXTRACTOR, ARTICLE)
+    assert "Two in three voters" in text
+    assert "A town that cannot be reached" in text
+    for boilerplate in (
+        "cookies",
+        "Weather",
+        "Most read",
+        "Storm closes",
+        "Privacy",
+        "Nine minutes!",
+    ):
+        assert boilerplate not in text, boilerplate
+
+
+def test_comments_come_when_asked_for() -> None:
+    text = _text(HtmlExtractor(comments=True), ARTICLE)
+    assert "Nine minutes! I have waited thirty years for this." in text
+    assert "Most read" not in text
+
+
+def test_everything_visible_comes_when_asked_for() -> None:
+    text = _text(EVERYTHING, ARTICLE)
+    assert "Weather" in text and "Most read" in text and "© 2023 The Coast Courier" in text
+
+
+def test_a_stricter_chance_keeps_less() -> None:
+    sizes = [len(_text(HtmlExtractor(min_chance=least), ARTICLE)) for least in (0, 0.5, 0.9, 1)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] == len(_text(EVERYTHING, ARTICLE))
+
+
+def test_plain_text_has_a_line_for_each_piece() -> None:
+    assert _text(EVERYTHING, STRUCTURE).splitlines() == [
+        "Tea & water",
+        "First boil the water.",
+        "Then wait.",
+        "- green tea: 80 degrees",
+        "- black tea: 100 degrees",
+        "- Assam",
+        "| Tea | Minutes |",
+        "| green | 2 |",
+        "| black | 4 at most |",
+        "Tea is",
+        "patience.",
+        "kettle --on",
+        "  wait 80",
+        "a < b — and é",
+        "Cup",
+        "Pot",
+    ]
+
+
+def test_markdown_marks_headings_lists_tables_quotes_and_code() -> None:
+    assert (
+        _text(HtmlExtractor(format="markdown", boilerplate=True), STRUCTURE)
+        == """# Tea & water
+
+First boil the water.
+Then wait.
+
+- green tea: 80 degrees
+- black tea: 100 degrees
+  - Assam
+
+| Tea | Minutes |
+| --- | --- |
+| green | 2 |
+| black | 4 at most |
+
+> Tea is
+
+> patience.
+
+```
+kettle --on
+  wait 80
+```
+
+a < b — and é
+
+Cup
+
+Pot"""
+    )
+
+
+def test_a_heading_is_written_without_the_link_to_itself() -> None:
+    page = "<h2>Tea leaves<a href='#tea'>¶</a></h2><p>They float."
+    assert _text(EVERYTHING, page.encode()) == "Tea leaves\nThey float."
+
+
+def test_tables_can_be_left_out() -> None:
+    text = _text(HtmlExtractor(boilerplate=True, include_tables=False), STRUCTURE)
+    assert "Minutes" not in text and "patience." in text
+
+
+def test_a_table_that_lays_out_the_page_is_not_written_as_one() -> None:
+    row = b"<p>A paragraph of some length that is one of many in this cell.</p>" * 8
+    page = b"<table><tr><td><a href=/>Menu</a></td><td>" + row + b"</td></tr></table>"
+    assert "|" not in _text(EVERYTHING, page)
+
+
+def test_scripts_styles_and_drawings_are_no_text() -> None:
+    page = b"""<p>Seen.<script>if (a < b) document.write("<p>not</p>")</script><style>p{}</style>
+    <svg><text>not</text></svg><template><p>not</p></template><!-- not --><p>Too."""
+    assert _text(EVERYTHING, page) == "Seen.\nToo."
+
+
+def test_a_page_says_what_it_is() -> None:
+    found = EXTRACTOR.extract(ARTICLE, "").metadata
+    assert found == {
+        "title": "Harbour town votes for a new ferry",
+        "author": "Jonas Feld",
+        "published": "2023-09-18",
+        "page_type": "article",
+    }
+
+
+def test_linked_data_is_read_and_broken_data_is_not_an_error() -> None:
+    page = b"""<title>Shop</title><script type="application/ld+json">
+    {"@graph": [{"@type": "Product", "name": "Lamp"}, {"@type": "Review", "datePublished":
+    "2024-02-03T10:00", "author": [{"name": "Ada"}, "Bo"]}]}</script>
+    <script type="application/ld+json">{"a": [[[</script><p>Text"""
+    found = EXTRACTOR.extract(page, "").metadata
+    assert found["author"] == "Ada, Bo"
+    assert found["published"] == "2024-02-03"
+    assert found["page_type"] == "product"
+    assert found["title"] == "Shop"
+
+
+def test_a_page_that_says_nothing_has_no_metadata() -> None:
+    assert set(EXTRACTOR.extract(b"<p>Text", "").metadata.values()) == {None}
+
+
+def test_a_page_is_read_in_its_charset() -> None:
+    page = (GOLD / "news-zh.html").read_text()
+    expected = _text(EXTRACTOR, page.encode())
+    assert "苹果树就不能结果" in expected
+    assert _text(EXTRACTOR, page.encode("gb18030"), "gb18030") == expected
+
+
+def test_a_page_without_text_is_dropped() -> None:
+    for page in (b"", b"<html><body><script>x</script></body></html>", b"\0\0"):
+        doc = Document(id="1", payload=page, metadata={"charset": "utf-8"})
+        assert EXTRACTOR.apply(doc) == Drop("no_text")
+
+
+def test_text_does_not_depend_on_the_pages_before_it() -> None:
+    pages = [path.read_bytes() for path in sorted(GOLD.glob("*.html"))]
+    first = [_text(EXTRACTOR, page) for page in pages]
+    assert [_text(HtmlExtractor(), page) for page in reversed(pages)] == first[::-1]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"format": "html"}, "allowed are 'text' and 'markdown'"),
+        ({"max_tags": 0}, "max_tags must be > 0"),
+        ({"max_payload_bytes": 0}, "max_payload_bytes must be > 0"),
+        ({"min_chance": 1.5}, "min_chance=1.5 is not 0 to 1"),
+    ],
+)
+def test_a_wrong_parameter_is_named(parameters: dict[str, object], message: str) -> None:
+    with pytest.raises(DefinitionError, match=message):
+        HtmlExtractor(**parameters)  # type: ignore[arg-type]  # wrong on purpose
+
+
+@pytest.mark.parametrize(
+    "kind", [HtmlExtractor, lambda **limits: ResiliparseExtractor(isolate=False, **limits)]
+)
+def test_a_page_over_a_limit_fails_by_name(kind: type[HtmlExtractor]) -> None:
+    for page, reason in ((b"<p>" * 11, "too_many_tags"), (b"x" * 1_001, "too_large")):
+        with pytest.raises(DocumentError) as caught:
+            kind(max_tags=10, max_payload_bytes=1_000).extract(page, "")
+        assert caught.value.reason == reason
+
+
+def test_resiliparse_gives_lines() -> None:
+    extractor = ResiliparseExtractor(isolate=False)
+    extractor.setup()
+    text = _text(extractor, ARTICLE)
+    assert "Two in three voters" in text and "\n\n" not in text
+    with pytest.raises(DefinitionError, match="timeout_s"):
+        ResiliparseExtractor(timeout_s=0)
+
+
+def test_resiliparse_runs_in_a_child_process() -> None:
+    extractor = ResiliparseExtractor()
+    extractor.setup()
+    assert _text(extractor, ARTICLE) == _text(ResiliparseExtractor(isolate=False), ARTICLE)
+    extractor.close()
+
+
+def test_a_model_for_other_columns_is_refused(tmp_path: Path) -> None:
+    with np.load(MODEL_FILE) as data:
+        arrays = dict(data)
+    about = bytes(arrays["about"]).replace(b'"link_share"', b'"lunk_share"')
+    arrays["about"] = np.frombuffer(about, np.uint8)
+    np.savez(tmp_path / "model.npz", **arrays)
+    with pytest.raises(DefinitionError, match="trained on other columns"):
+        load_model(tmp_path / "model.npz")
+    with pytest.raises(DefinitionError, match="cannot read the model"):
+        load_model(tmp_path / "none.npz")
+
+
+def test_the_pipeline_takes_the_extractor_that_is_named() -> None:
+    kinds = {
+        "curate": HtmlExtractor,
+        "trafilatura": TrafilaturaExtractor,
+        "resiliparse": ResiliparseExtractor,
+    }
+    file = Path(__file__).parent.parent / "pipelines" / "fineweb.py"
+    for name, kind in kinds.items():
+        function = load(str(file))
+        pipeline = call(str(file), function, {"extractor": name, "dedup": "none"})
+        steps = [step for stage in pipeline.stages for step in getattr(stage, "steps", ())]
+        assert [type(step) for step in steps if isinstance(step, Extractor)] == [kind]
