@@ -8,6 +8,7 @@ from typing import Literal
 from curate import Pipeline, Stage
 from curate.dedup.minhash import MinHashParams
 from curate.dedup.stages import exact_dedup, minhash_dedup
+from curate.errors import DefinitionError
 from curate.extract.pdf import PdfExtractor
 from curate.fetch.params import RefetchParams
 from curate.fetch.stages import refetch as refetched
@@ -98,13 +99,34 @@ def pipeline(
         lid: the language model, which decides the thresholds; GlotLID's path must be given.
         lid_model: its path; the packaged lid.176.ftz when empty.
     """
-    reader: Reader = IndexReader(index, root, dump) if index else PdfWarcReader(warcs, dump)
+    if (lid == "glotlid") != bool(lid_model):
+        raise DefinitionError(
+            f"finepdf: lid={lid!r} with lid_model={lid_model!r}: the thresholds are of one model.\n"
+            "Give both, as in -p lid=glotlid -p lid_model=model.bin, or neither."
+        )
+    if ocr_endpoint and ocr_engine != "endpoint":
+        raise DefinitionError("finepdf: ocr_endpoint is asked only with -p ocr_engine=endpoint.")
+    if ocr_languages and ocr_engine != "tesseract":
+        raise DefinitionError("finepdf: ocr_languages is for -p ocr_engine=tesseract.")
+    if ocr_budget_pages < -1:
+        raise DefinitionError(f"finepdf: ocr_budget_pages={ocr_budget_pages} must be -1 or more.")
+    answers = replay or (SAMPLE_ANSWERS if warcs == SAMPLE and not index else "")
+    if refetch and not (answers or contact):
+        raise DefinitionError(
+            "finepdf: refetch asks other people's servers, which are told whom to write to.\n"
+            "Give -p contact=you@example.org (or a URL), or -p refetch=false."
+        )
+    reader: Reader = (
+        IndexReader(index, root, dump, needs_truncated=refetch)
+        if index
+        else PdfWarcReader(warcs, dump)
+    )
     found: StageKind = Stage("find", source=reader)
     found = exact_dedup(found, by="payload", name="payload")
     if refetch:
-        answers = SAMPLE_ANSWERS if warcs == SAMPLE and not index else replay
         found = refetched(found, RefetchParams(contact=contact), replay=answers)
-    load = LoadPayload()
+    # As much as a refetch takes, and the head of its answer.
+    load = LoadPayload(max_record_bytes=257 << 20, max_body_bytes=256 << 20)
     backend: Literal["pymupdf", "pdfium"] = "pymupdf" if engine == "pymupdf" else "pdfium"
     read: StageKind = Stage(
         "extract",
@@ -117,10 +139,10 @@ def pipeline(
     if ocr != "off":
         endpoint = Endpoint(ocr_endpoint, ocr_model) if ocr_engine == "endpoint" else None
         pages: Literal["routed", "all"] = "all" if ocr == "all" else "routed"
-        scripts = tuple(filter(None, ocr_languages.split(",")))
+        scripts = tuple(filter(None, (name.strip() for name in ocr_languages.split(","))))
         step = OcrStep(load, ocr_engine, pages, backend, languages=scripts, endpoint=endpoint)
         read = recognised(read, step, None if ocr_budget_pages < 0 else ocr_budget_pages)
-    wanted = tuple(filter(None, languages.split(",")))
+    wanted = tuple(filter(None, (name.strip() for name in languages.split(","))))
     cleaned = Stage(
         "clean",
         source=read,
@@ -143,6 +165,11 @@ def pipeline(
     )
     deduped = minhash_dedup(texts, params, within="language")
     published = Stage(
-        "publish", source=deduped, steps=(TokenCounter("gpt2"),), partition="language"
+        # DIFFERS: FinePDFs counts Llama 3.2's tokens, whose files have a licence of their own; its
+        # later filter of English by a trained classifier (fw_edu) is not part of this pipeline.
+        "publish",
+        source=deduped,
+        steps=(TokenCounter("gpt2"),),
+        partition="language",
     )
     return Pipeline("finepdf", output=published, columns=COLUMNS)

@@ -136,8 +136,11 @@ class Explainer:
         A stage beside the way, such as one that fetches by host, gets its entry here.
         """
         following = None
-        for other in self.run.stages.values():
-            if stage.name not in other.sources or not other.decisions:
+        stages = self.run.stages.values()
+        # Stages that only list what another is to do, such as URLs, decide nothing themselves.
+        lists = {it.name for it in stages if stage.name in it.sources and not it.decisions}
+        for other in stages:
+            if not other.decisions or not {stage.name, *lists} & {*other.sources}:
                 continue
             taken = other.of_source(unit)
             if taken in other.decisions:

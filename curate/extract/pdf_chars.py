@@ -38,6 +38,9 @@ _RTL = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 _MARK = re.compile("[\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed]")
 _LETTER = re.compile(r"[^\W\d_]")
 _RTL_SHARE = 0.3
+_RTL_LETTER = "[\u05d0-\u05ea\u0620-\u064a\u066e-\u06d3]"
+_STOP_AFTER = re.compile(rf"(?<={_RTL_LETTER})[.,:،؛؟](?!\S)")
+_STOP_BEFORE = re.compile(rf"(?<!\S)[.,:،؛؟](?={_RTL_LETTER})")
 
 
 def clean(text: str) -> str:
@@ -61,6 +64,11 @@ def share_of_marks(text: str) -> float:
     """Return vowel marks per letter of right-to-left text."""
     marks = len(_MARK.findall(text))
     return marks / max(len(_RTL.findall(text)) - marks, 1)
+
+
+def stops_in_place(text: str) -> int:
+    """Return how many more stops stand after right-to-left words, as they are read, than before."""
+    return len(_STOP_AFTER.findall(text)) - len(_STOP_BEFORE.findall(text))
 
 
 def joined_ideographs(text: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import DefinitionError, DocumentError
 from .pdf_backend import Pdf, Ruling, TextLine, open_pdf
-from .pdf_chars import clean, is_right_to_left, joined_ideographs, share_of_marks
+from .pdf_chars import clean, is_right_to_left, joined_ideographs, share_of_marks, stops_in_place
 from .pdf_layout import Layout, in_markdown, plain_paragraphs
 from .pdf_ruled import may_hold_cells
 from .pdf_tables import pipe_table
@@ -52,8 +52,9 @@ def version_of(name: str) -> str:
 def read_pages(engine: str, payload: bytes, num_pages: int) -> Pages:
     """Return the text of the first pages of a file, as Markdown.
 
-    Right-to-left pages are read by PDFium whatever the engine: of those measured it alone keeps
-    numbers and Latin words in their place.
+    Right-to-left pages are read by PDFium whatever the engine, as of those measured it alone keeps
+    numbers and Latin words in their place; unless its full stops stand before words, which shows
+    that it turned the line of a file that has its letters in the order they are read.
 
     Raises:
         DocumentError: the engine cannot read the file.
@@ -63,7 +64,9 @@ def read_pages(engine: str, payload: bytes, num_pages: int) -> Pages:
     if backwards:
         with open_pdf(payload, "pdfium") as pdf:
             for i in backwards:
-                pages[i] = _right_to_left(pdf, i, engine) or pages[i]
+                other = _right_to_left(pdf, i, engine)
+                if other and stops_in_place(other) >= stops_in_place(pages[i] or ""):
+                    pages[i] = other
     return [page if page is None else page.strip() for page in pages]
 
 

@@ -15,6 +15,8 @@ _MAX_BETWEEN = 2
 # A column may be crossed by this share of the rows, such as by headings that span several.
 _CROSSED = 0.12
 _MANY = 3
+# Between words of a justified line in a narrow column, in sizes of its letters.
+_WIDEST_SPACE = 2.0
 _LEADING = frozenset({"$", "€", "£", "¥", "(", "US$", "~", "±", "+", "-", "–", "—"})
 _TRAILING = frozenset({"%", ")", ")%", "%)", "pts", "ppts", "x"})
 
@@ -56,7 +58,8 @@ def with_tables(lines: Sequence[Line]) -> list[Line | Table]:
     start = 0
     while start < len(rows):
         end = _end_of_table(rows, start)
-        table = _table(rows[start:end]) if end - start > 1 else None
+        is_table = end - start > 1 and not _in_paragraph(rows, start, end)
+        table = _table(rows[start:end]) if is_table else None
         if table is None:
             end = start + 1
             found.extend(line for cell in rows[start] for line in cell.lines)
@@ -138,6 +141,28 @@ def _end_of_table(rows: Sequence[_Row], start: int) -> int:
         bottom = max(cell.y1 for cell in row)
         end += 1
     return last
+
+
+def _in_paragraph(rows: Sequence[_Row], start: int, end: int) -> bool:
+    """Tell whether rows are lines of justified text whose words stand far apart.
+
+    They reach from edge to edge, as a line of one cell does that is among or beside them.
+    """
+    multi = [row for row in rows[start:end] if len(row) > 1]
+    if any(len(cell.lines) > 1 for row in multi for cell in row):
+        return False
+    gaps = ((b.x0 - a.x1) / a.lines[0].size for row in multi for a, b in pairwise(row))
+    if max(gaps, default=0.0) > _WIDEST_SPACE:
+        return False
+    beside = [row[0].lines for row in rows[start:end] if len(row) == 1]
+    for at, near in ((start - 1, -1), (end, 0)):
+        if 0 <= at < len(rows) and len(rows[at]) == 1:
+            beside.append([rows[at][0].lines[near]])
+    return any(
+        all(abs(row[0].x0 - line.x0) + abs(row[-1].x1 - line.x1) < 0.5 * line.size for row in multi)
+        for lines in beside
+        for line in lines
+    )
 
 
 def _has_cells(row: _Row) -> bool:

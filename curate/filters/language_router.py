@@ -11,7 +11,7 @@ from typing import Literal
 from ..document import Document
 from ..errors import DefinitionError
 from ..steps import Drop, Filter
-from .languages import UNKNOWN, code_of, is_code
+from .languages import UNKNOWN, code_of, is_code, known_codes
 from .page_language import SCORES_COLUMN
 
 THRESHOLDS_FILE = Path(__file__).parents[1] / "data" / "language_thresholds.csv"
@@ -63,6 +63,12 @@ class LanguageRouter(Filter):
                 raise DefinitionError(
                     f"LanguageRouter: {language!r} is no language with its script\n"
                     + (f'Write "{known}"' if known != language else 'Write it as "deu_Latn"')
+                )
+            if self.model == "lid.176" and language not in known_codes() | {UNKNOWN}:
+                near = sorted(code for code in known_codes() if code[:3] == language[:3])
+                raise DefinitionError(
+                    f"LanguageRouter: lid.176 does not know the language {language!r}.\n"
+                    + (f"It knows {', '.join(near)}." if near else "Or give lid=glotlid.")
                 )
         for language, threshold in self.thresholds:
             if not 0 <= threshold <= 1:

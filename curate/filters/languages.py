@@ -77,6 +77,16 @@ def _scripts() -> dict[str, tuple[str, ...]]:
     }
 
 
+@cache
+def known_codes() -> frozenset[str]:
+    """Return every code that a document can be filed under by lid.176."""
+    found = set(codes().values())
+    for code in codes().values():
+        language = code.partition("_")[0]
+        found.update(f"{language}_{script}" for script in _scripts().get(language, ()))
+    return frozenset(found)
+
+
 def code_of(label: str) -> str:
     """Return the code of a model's label; of one that lid.176 does not have, the label itself."""
     return codes().get(label, label)

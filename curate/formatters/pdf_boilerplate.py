@@ -159,7 +159,7 @@ def _most_common_head(
 def _key(line: str) -> _Key:
     if is_table_row(line) or is_fence(line):
         return None
-    text = "".join(line.split())
+    text = "".join(line.lstrip("#").split())  # larger on one page, it is a heading there
     if _num_letters(text) < _WORDS_FROM or _CAPTION.fullmatch(line):
         return text
     return _DIGITS.sub("0", text)

@@ -39,6 +39,7 @@ class IndexReader(Reader):
         root: put before the index's `warc_filename` to make `file_path`.
         dump: the crawl; where it is empty, the one that the archive's or the index's path names.
         statuses: the HTTP status codes to read, first and last. A row without one is read.
+        needs_truncated: refuse an index that does not say what was cut.
 
     Columns: those of PdfWarcReader. `payload_digest` is the index's. `truncated_by` is what the
     index says, where it has that column (from CC-MAIN-2019-47). `is_truncated` is True for these
@@ -60,6 +61,7 @@ class IndexReader(Reader):
     dump: str = ""
     # DIFFERS: the reference does not look at the status; subset=warc holds only 200.
     statuses: tuple[int, int] = (200, 299)
+    needs_truncated: bool = False
 
     def read(self, path: str, stream: BinaryIO) -> Iterator[tuple[Document, Fate]]:
         """Yield one document for every row of a PDF.
@@ -82,6 +84,12 @@ class IndexReader(Reader):
                     f"{path}: has no column {column!r}. There are: {', '.join(sorted(there))}."
                     "\nGive files of Common Crawl's columnar index."
                 )
+        if self.needs_truncated and "content_truncated" not in there:
+            raise CurateError(
+                f"{path}: does not say which files were cut (no column 'content_truncated'; it is"
+                " there from CC-MAIN-2019-47), so none could be fetched again.\nRead the archives"
+                " with -p warcs=..., or give -p refetch=false."
+            )
         columns = [name for name in (*_NEEDED, *_TYPES, *_FURTHER) if name in there]
         first = 0  # row of the file with which a batch begins
         for group in range(file.num_row_groups):
