@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from . import __version__
 from .errors import CurateError, DefinitionError, InputError
-from .explain.commands import add_commands, finish, prepare
+from .explain.commands import ASKED, add_commands, finish, prepare
 
 if TYPE_CHECKING:
     from .cluster import Settings
@@ -201,12 +201,13 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 
 def _flags(options: argparse.Namespace) -> list[str]:
-    """Return the flags with which a run on Slurm is gone on with."""
+    """Return the flags with which a run is gone on with."""
+    asked = [f"--{name.replace('_', '-')}" for name in ASKED if getattr(options, name)]
     if options.executor != "slurm":
-        return []
+        return asked
     given = [(f"--{name}", getattr(options, name)) for name in ("tasks", "profile")]
     words = [word for flag, value in given if value for word in (flag, str(value))]
-    return ["--executor", "slurm", *words]
+    return ["--executor", "slurm", *words, *asked]
 
 
 def _hand_over(plan: Plan, options: argparse.Namespace) -> int:

@@ -312,5 +312,5 @@ def _driver_script(plan: Plan, settings: Settings, control: Path, logs: Path) ->
             command += [flag, str(setting)]
     name = commands.job_name(DRIVER, control)
     log = f"{str(logs).replace('%', '%%')}/driver-%j.log"
-    own = replace(profile.of(DRIVER), workers=1)
+    own = replace(profile.of(DRIVER), workers=1, scratch="")
     return script(own, name, log, command, _DRIVER_MEMORY_GB)

@@ -8,6 +8,9 @@ from dataclasses import asdict, dataclass, field
 from time import perf_counter
 from typing import Any
 
+from .errors import InputError
+from .storage import read_json
+
 
 @dataclass(slots=True)
 class StepCounts:
@@ -130,6 +133,21 @@ class Manifest:
             "files": {role: asdict(info) for role, info in self.files.items()},
             "details": self.details,
         }
+
+    @staticmethod
+    def read(path: str) -> Manifest:
+        """Read a manifest's file.
+
+        Raises:
+            InputError: it is damaged.
+        """
+        try:
+            return Manifest.from_json(read_json(path))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"{path}: is damaged ({type(error).__name__}).\nRemove it and give the run's"
+                " command again; `curate verify OUT` names all that is damaged."
+            ) from error
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> Manifest:

@@ -48,7 +48,7 @@ class PlannedStage:
         """Read the manifest of a unit that is done."""
         found = self._manifests.get(unit)
         if found is None:
-            found = Manifest.from_json(read_json(join(self.folder, f"{unit}.json")))
+            found = Manifest.read(join(self.folder, f"{unit}.json"))
             self._manifests[unit] = found
         return found
 

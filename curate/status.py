@@ -117,7 +117,7 @@ def read_status(out: str) -> Status:
         wanted = record["units"]
         listed = {name[:-5] for name in names(folder) if name.endswith(".json")}
         read = {
-            unit: Manifest.from_json(read_json(join(folder, f"{unit}.json")))
+            unit: Manifest.read(join(folder, f"{unit}.json"))
             for unit in wanted or ()
             if unit in listed
         }

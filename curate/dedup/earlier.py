@@ -72,9 +72,7 @@ class EarlierRun:
     def _manifests(self, stage: str) -> list[Manifest]:
         record = self._stages[stage]
         folder = join(self.out, record["folder"])
-        return [
-            Manifest.from_json(read_json(join(folder, f"{unit}.json"))) for unit in record["units"]
-        ]
+        return [Manifest.read(join(folder, f"{unit}.json")) for unit in record["units"]]
 
     @cached_property
     def signatures(self) -> list[Manifest]:

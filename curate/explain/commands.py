@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from ..plan import Plan
 
 
+# Flags of `run` that are to be given again, or the rest of the run goes on without.
+ASKED = ("annotate", "keep_dropped_text")
+
+
 def add_commands(
     commands: Any,
     run: argparse.ArgumentParser | None = None,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -55,7 +56,7 @@ class StageFiles:
 
     def manifest(self, unit: str) -> Manifest:
         """Read the manifest of a unit that is done."""
-        return Manifest.from_json(read_json(join(self.folder, f"{unit}.json")))
+        return Manifest.read(join(self.folder, f"{unit}.json"))
 
     def is_done(self, unit: str) -> bool:
         """Tell whether a unit has its manifest."""
@@ -138,13 +139,27 @@ class RunFiles:
         return deciding[-1] if deciding else next(iter(self.stages.values()))
 
 
+@contextmanager
+def _readable(path: str) -> Iterator[None]:
+    """Turn what Arrow says of a damaged file into a message for the user."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(
+            f"{path}: cannot be read as Parquet ({type(error).__name__}).\n`curate verify OUT`"
+            " names all that is damaged, and what to remove."
+        ) from error
+
+
 def read_rows(path: str, rows: Sequence[int], columns: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Read rows of a Parquet file in the order given; only their row groups are unpacked."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     found: dict[int, dict[str, Any]] = {}
-    with open_input(path) as stream:
+    with open_input(path) as stream, _readable(path):
         file = pq.ParquetFile(stream)
         wanted = [name for name in columns if name in file.schema_arrow.names] or None
         start = 0
@@ -163,7 +178,7 @@ def read_columns(path: str, columns: Sequence[str]) -> Any:
     """Read whole columns of a Parquet file as a table; those it lacks are left out."""
     import pyarrow.parquet as pq
 
-    with open_input(path) as stream:
+    with open_input(path) as stream, _readable(path):
         file = pq.ParquetFile(stream)
         return file.read([c for c in columns if c in file.schema_arrow.names], use_threads=False)
 
@@ -172,7 +187,7 @@ def measured(path: str) -> dict[str, Any] | None:
     """Return what the measures of a decisions' file are, if it holds any."""
     import pyarrow.parquet as pq
 
-    with open_input(path) as stream:
+    with open_input(path) as stream, _readable(path):
         metadata = pq.read_metadata(stream).metadata or {}
     text = metadata.get(MEASURED.encode())
     found: dict[str, Any] | None = json.loads(text) if text else None

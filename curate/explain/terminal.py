@@ -22,8 +22,14 @@ _MAX_LINES = 60
 _METADATA = ("extractor", "language", "language_score", "token_count", "date")
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Let the command end as one whose reader has gone."""
+        raise
+
+
 def _console() -> Console:
-    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return _Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def print_way(entries: Sequence[Entry]) -> None:
@@ -140,13 +146,18 @@ def print_documents(documents: Sequence[Shown]) -> None:
 
 def _print_text(console: Console, shown: Shown) -> None:
     if shown.text is None:
-        console.print(Text("  its text was not kept (--keep-dropped-text keeps it)", "dim"))
+        why = (
+            "it has no text"
+            if shown.outcome == "failed"
+            else ("no text of it is kept: there was none yet, or --keep-dropped-text keeps more")
+        )
+        console.print(Text(f"  {why}", "dim"))
         return
     marks = set(shown.marks)
     lines = shown.text[: _MAX_LINE * _MAX_LINES * 4].split("\n")
     for number, text in enumerate(lines[:_MAX_LINES]):
         mark = number in marks
-        start = Text("▌ " if mark else "  ", "red")
+        start = Text("▌ ", "red") if mark else Text("  ")
         shown_text = visible(shown_blank(text) if mark else text, _MAX_LINE)
         start.append(shown_text, "red" if mark else "")
         console.print(start)

@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ..errors import InputError
 from ..manifest import FileInfo, Manifest
-from ..storage import file_size, is_remote, join, names, open_input, read_json
+from ..storage import file_size, is_remote, join, names, open_input
 from .run_files import RunFiles, StageFiles
 
 _PIECE = 1 << 20
@@ -100,10 +101,9 @@ def _manifests(run: RunFiles, stage: StageFiles, found: Findings) -> dict[str, M
         found.units += 1
         path = join(stage.folder, f"{unit}.json")
         try:
-            manifest = Manifest.from_json(read_json(path))
-        except (ValueError, KeyError, TypeError) as error:
-            what = f"cannot be read as a manifest ({type(error).__name__})"
-            found.faults.append(Fault(path, what, (path,)))
+            manifest = Manifest.read(path)
+        except InputError:
+            found.faults.append(Fault(path, "cannot be read as a manifest", (path,)))
             continue
         what = _ledger_fault(manifest, stage, unit)
         if what:

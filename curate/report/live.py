@@ -12,12 +12,15 @@ from rich.table import Table
 from rich.text import Text
 
 from ..executors.progress import Progress
+from ..executors.slurm.leader import RUNNING
 from ..explain.safe_text import one_line
 from ..status import Status, read_status
 
 _REASONS = 5
 _WORKERS = 8
 _WATCH_EVERY_S = 2.0
+# Between stages nothing is worked on for a moment; later the run has ended, and lacks something.
+_IDLE_S = 30.0
 
 
 def duration(seconds: float) -> str:
@@ -126,16 +129,20 @@ def of_status(status: Status) -> tuple[Progress | None, dict[str, str]]:
 
 
 def watch(out: str, until: Callable[[], bool] = lambda: False) -> Status:
-    """Show a run as it goes on, wherever it runs, until it is complete; return its last status."""
+    """Show a run as it goes on, wherever it runs, until it ends; return its last status."""
     console = Console(highlight=False)
     speed = Speed()
+    worked = time.monotonic()
     with Live(console=console, auto_refresh=False) as live:
         while True:
             began = time.monotonic()
             status = read_status(out)
             live.update(_overview(status, speed, began), refresh=True)
             complete = all(stage.units == stage.done for stage in status.stages)
-            if complete or until():
+            waits = status.driver is not None and status.driver["state"] == RUNNING
+            if status.running or waits:
+                worked = began
+            if complete or until() or began - worked > _IDLE_S:
                 return status
             # A run of very many units takes a while to read: look at it less often.
             time.sleep(max(_WATCH_EVERY_S, 5 * (time.monotonic() - began)))

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..executors.progress import FailedUnit, Progress
+from ..explain.safe_text import visible
 from ..plan import Plan
 from ..status import StageStatus, Status
 from ..storage import exists, join
@@ -150,7 +151,9 @@ def _print_broken_steps(console: Console, stage: StageStatus) -> None:
         )
         if step.name in stage.tracebacks:
             console.print(
-                f"The first:\n{stage.tracebacks[step.name].rstrip()}", style="dim", markup=False
+                f"The first:\n{visible(stage.tracebacks[step.name].rstrip())}",
+                style="dim",
+                markup=False,
             )
 
 

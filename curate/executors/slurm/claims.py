@@ -20,6 +20,8 @@ from ...pipeline import Unit
 
 # A task that vanishes is seldom its unit's fault: nodes fail, jobs are preempted.
 MAX_LOSSES = 10
+# A task that fails with so many units in a row is on a node that is out of order.
+_FAILURES_OF_A_TASK = 3
 
 FAILED, LOST, RETURNED, REFUSED = "failed", "lost", "returned", "refused"
 FORGIVEN = "forgiven"
@@ -75,7 +77,9 @@ class Claims:
         found: dict[str, Attempts] = {}
         with suppress(FileNotFoundError):
             for entry in os.scandir(self.folder):
-                unit, number, kind = entry.name.rsplit(".", 2)
+                unit, number, kind = (*entry.name.rsplit(".", 2), "", "")[:3]
+                if not number.isdigit():
+                    continue  # such as a file that NFS keeps while somebody has it open
                 endings = found.setdefault(unit, Attempts()).endings.setdefault(int(number), set())
                 if kind != "claim":
                     endings.add(kind)
@@ -158,12 +162,14 @@ class ClaimQueue:
         self._max_attempts = max_attempts
         self._waiting: list[tuple[Unit, int]] = []
         self._stale = True
+        self._failed: set[str] = set()
+        self._failed_in_a_row = 0
         self.held: dict[str, int] = {}
         self.attempts: dict[str, int] = {}
 
     def take(self) -> Unit | None:
-        """Claim the next unit that nobody has."""
-        while True:
+        """Claim the next unit that nobody has; none when this task fails with whatever it takes."""
+        while self._failed_in_a_row < _FAILURES_OF_A_TASK:
             while self._waiting:
                 unit, number = self._waiting.pop()
                 if self._claims.take(unit.name, number, self._task):
@@ -172,10 +178,17 @@ class ClaimQueue:
             if not self._stale:
                 return None
             self._look()
+        return None
 
-    def let_go(self, unit: Unit) -> int:
-        """Forget a unit that this task had, and return which attempt it was."""
+    def let_go(self, unit: Unit, failed: bool = False) -> int:
+        """Forget a unit that this task had, and return which attempt it was.
+
+        One that failed is left to another task: the node may be to blame.
+        """
         self._stale = True
+        if failed:
+            self._failed.add(unit.name)
+        self._failed_in_a_row = self._failed_in_a_row + 1 if failed else 0
         return self.held.pop(unit.name)
 
     def _look(self) -> None:
@@ -184,6 +197,7 @@ class ClaimQueue:
         for unit in reversed(self._units):
             attempts = tried.get(unit.name, Attempts())
             self.attempts[unit.name] = attempts.count(FAILED)
-            if unit.name not in done and attempts.free(self._max_attempts):
+            wanted = unit.name not in done and unit.name not in self._failed
+            if wanted and attempts.free(self._max_attempts):
                 self._waiting.append((unit, attempts.last + 1))
         self._stale = False

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from ...pipeline import Unit
 from ...plan import Plan, PlannedStage
@@ -19,6 +18,7 @@ from ..progress import FailedUnit, Progress, beside, read_live, remove_live
 from . import commands, complaints
 from .claims import FAILED, LOST, REFUSED, Attempts, Claims
 from .leader import Leadership
+from .life import Life
 from .profile import Profile
 from .scripts import script, working_s
 
@@ -130,7 +130,7 @@ class StageRun:
         self._given_up: set[str] = set()
         self._tried: dict[str, Attempts] = {}
         self._owners: dict[tuple[str, int], str] = {}
-        self._beats: dict[str, tuple[Any, float]] = {}
+        self._life = Life()
         self._jobs: list[commands.Job] | None = None
         self._queue_at = 0.0
         self._queue_every = _QUEUE_EVERY_S[0]
@@ -149,9 +149,7 @@ class StageRun:
         if now >= self._queue_at:
             self._ask_queue(now)
         live = read_live(self._job.out)
-        for task, value in live.items():
-            if self._beats.get(task, (None,))[0] != value["beat"]:
-                self._beats[task] = (value["beat"], now)
+        self._life.hear(live)
         new = (self._planned.done() & self._units.keys()) - self._done
         self._done |= new
         self._progress.done += len(new)
@@ -231,16 +229,20 @@ class StageRun:
 
     def _free_lost(self) -> None:
         now = time.monotonic()
-        in_queue = None
-        if self._jobs is not None:
-            in_queue = {job.task for job in self._jobs if job.live}
+        in_queue = None if self._jobs is None else {job.task for job in self._jobs if job.live}
         mute_s = self._profile.silence_minutes * 60
+        # Also those that hang before their first claim, as in `module load`.
+        ours = [
+            job.task for job in self._jobs or () if self._is_ours(job) and job.state == "RUNNING"
+        ]
+        with suppress(commands.SlurmSilentError):
+            commands.cancel([task for task in ours if self._life.silent_s(task) >= mute_s])
         for name in self._left:
             tried = self._tried.get(name)
             if tried is None or not tried.open:
                 continue
             task = self._owner(name, tried.last)
-            silent_s = now - self._beats.setdefault(task, (None, now))[1]
+            silent_s = self._life.silent_s(task or f"{name}.{tried.last}")
             if silent_s < min(_GONE_S, mute_s):
                 continue
             if silent_s >= mute_s:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -112,6 +113,7 @@ def _checked(where: str, values: Mapping[str, Any], allowed: Sequence[str]) -> d
         else:
             number = int if kind == "int" else int | float
             fits = isinstance(value, number) and not isinstance(value, bool) and value >= 0
+            fits = fits and math.isfinite(value)
             what = "a whole number" if kind == "int" else "a number"
             if key in {"tasks", "workers", "hours"}:
                 fits = fits and value > 0

@@ -155,7 +155,7 @@ class _Endings:
             self._claims.end(name, number, REFUSED, facts)
 
     def _end(self, unit: Unit, ending: str, **facts: Any) -> None:
-        number = self._queue.let_go(unit)
+        number = self._queue.let_go(unit, failed=ending == FAILED)
         self._claims.end(unit.name, number, ending, {**facts, **_where(self._task)})
 
 
