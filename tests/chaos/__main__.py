@@ -1,0 +1,42 @@
+"""Kill, stop, starve and go on: `python -m tests.chaos --minutes 30 --seed 1`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from .rounds import KINDS, Chaos
+
+
+def main() -> int:
+    """Do rounds until the time is over; exit code 1 when a promise was not kept."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--rounds", type=int, default=1_000_000, help="at most so many")
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--first", type=int, default=0, help="the number of the first round")
+    parser.add_argument("--pipeline", choices=sorted(KINDS), default="fineweb")
+    options = parser.parse_args()
+    deadline = time.monotonic() + options.minutes * 60
+    done = blows = broken = 0
+    with tempfile.TemporaryDirectory(prefix="curate-chaos-") as folder:
+        with Chaos(options.pipeline, Path(folder)) as chaos:
+            print(f"undisturbed: {len(chaos.expected)} files, {chaos.usual_s:.1f} s", flush=True)
+            while time.monotonic() < deadline and done < options.rounds:
+                result = chaos.round(options.seed, options.first + done)
+                done += 1
+                blows += result.blows
+                print(f"{result.name}: {'BROKEN' if result.broken else 'equal'}, ", end="")
+                print(f"{result.blows} blows, {result.seconds:.1f} s", flush=True)
+                if result.broken:
+                    broken += 1
+                    print("\n".join([*result.story, result.broken]), flush=True)
+    print(f"{done} rounds, {blows} blows, {broken} broken; seed {options.seed}", flush=True)
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
