@@ -114,15 +114,65 @@ def open_input(path: str) -> BinaryIO:
     """Open a local or remote file for reading, seekable.
 
     Raises:
-        InputError: it does not exist or may not be read.
+        InputError: it does not exist or cannot be read, now or later from the stream.
     """
-    try:
+    with _reading(path):
         if is_remote(path):
             fs, key = _filesystem(path)
-            return cast(BinaryIO, fs.open(key, "rb"))
-        return Path(path).open("rb")
-    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}.") from error
+            return cast(BinaryIO, _Input(path, fs.open(key, "rb")))
+        return cast(BinaryIO, _Input(path, Path(path).open("rb")))
+
+
+class _Input:
+    """A file open for reading whose errors no reader can take for damage of what it holds.
+
+    A disk that fails or a store that breaks off says nothing about the documents: the unit is to be
+    tried again. Readers look for OSError and EOFError, which libraries raise of damaged bytes.
+    """
+
+    def __init__(self, path: str, stream: Any) -> None:
+        self._path, self._stream = path, stream
+
+    def read(self, size: int | None = -1) -> bytes:
+        with _reading(self._path):
+            return cast(bytes, self._stream.read(-1 if size is None else size))
+
+    def readinto(self, buffer: Any) -> int:
+        with _reading(self._path):
+            return cast(int, self._stream.readinto(buffer))
+
+    def readline(self, size: int = -1) -> bytes:
+        with _reading(self._path):
+            return cast(bytes, self._stream.readline(size))
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        with _reading(self._path):
+            return cast(int, self._stream.seek(offset, whence))
+
+    def __iter__(self) -> Iterator[bytes]:
+        while line := self.readline():
+            yield line
+
+    def __enter__(self) -> _Input:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def _reading(path: str) -> Iterator[None]:
+    """Turn a failed read into an error that costs a try of the unit and no document."""
+    try:
+        yield
+    except CurateError:
+        raise
+    except Exception as error:  # every store raises its own kinds
+        why = getattr(error, "strerror", None) or " ".join(str(error).split())[:300]
+        raise InputError(f"{path}: cannot be read: {why}.") from error
 
 
 def read_json(path: str) -> Any:
