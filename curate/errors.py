@@ -13,6 +13,15 @@ is a defect of curate and keeps its stack trace.
 
 from __future__ import annotations
 
+import errno
+
+_OF_THE_MACHINE = frozenset(
+    (
+        *(errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ESTALE),
+        *(errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE),
+    )
+)
+
 
 class CurateError(Exception):
     """An error with a message written for the user."""
@@ -46,3 +55,13 @@ class DocumentError(CurateError):
         super().__init__(message or reason)
         self.reason = reason
         self.message = message
+
+
+def is_of_machine(error: BaseException) -> bool:
+    """Tell whether an error is of the machine: no space, no memory, too many open files, bad disk.
+
+    It says nothing about the document that met it, which another try may well process.
+    """
+    if isinstance(error, MemoryError):
+        return True
+    return isinstance(error, OSError) and error.errno in _OF_THE_MACHINE

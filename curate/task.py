@@ -14,7 +14,7 @@ from . import storage
 from .dataset import part_of
 from .decisions import DecisionWriter
 from .document import Document, DocumentWriter, read_documents, schema
-from .errors import CurateError, DefinitionError, DocumentError
+from .errors import CurateError, DefinitionError, DocumentError, is_of_machine
 from .explain.measure import Measures
 from .explain.options import read_options
 from .explain.samples import DroppedTexts
@@ -337,9 +337,11 @@ def _apply(
         )
     except DocumentError as error:
         return Failure(error.reason, error.message)
-    except (CurateError, MemoryError):
-        raise  # the unit is tried again: memory depends on the machine, not on the document
+    except CurateError:
+        raise
     except Exception as error:
+        if is_of_machine(error):
+            raise  # the unit is tried again: what the machine lacks is not the document's fault
         if name not in tracebacks:  # the first of the unit tells what is wrong with the step
             tracebacks[name] = traceback.format_exc()
             print(f"{name}: {doc.id}: {tracebacks[name]}", file=sys.stderr)

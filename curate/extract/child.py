@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import DocumentError
+from ..errors import DocumentError, is_of_machine
 from ..steps import Extractor
 
 _FRAME = struct.Struct("!IQ")
@@ -30,6 +30,8 @@ _RECYCLE_BYTES = 1 << 29
 # An extractor may catch the MemoryError of a page and go on with half of it, so a page that came
 # this near to the limit counts as having met it.
 _NEAR_LIMIT = 0.9
+# The reason of a failure that is none of the page's.
+OF_MACHINE = "of_machine"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,7 +131,8 @@ def _answer(
     except RecursionError:
         failed = ["too_deep", "Python's recursion limit"]
     except BaseException as error:
-        failed = ["error", f"{type(error).__name__}: {error}"[:500]]
+        reason = OF_MACHINE if is_of_machine(error) else "error"
+        failed = [reason, f"{type(error).__name__}: {error}"[:500]]
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
     return {"failed": failed}, b""

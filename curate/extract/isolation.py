@@ -24,7 +24,7 @@ from typing import IO, Any
 
 from ..errors import CurateError, DefinitionError, DocumentError
 from ..steps import Extracted, Extractor
-from .child import Limits, receive, send
+from .child import OF_MACHINE, Limits, receive, send
 
 __all__ = ["IsolatedExtractor", "Limits"]
 
@@ -48,7 +48,7 @@ serve(int(sys.argv[1]))
 
 
 class _Killed(CurateError):
-    """The child was killed from outside while it started."""
+    """The child was killed from outside, which is no fault of a page."""
 
 
 class _Died(Exception):
@@ -112,6 +112,8 @@ class _Child:
             return {"failed": ["timeout", "no answer, while using little CPU time"]}, b""
         except _Died as death:
             timeout = self._process.returncode == -signal.SIGPROF
+            if self._process.returncode == -signal.SIGKILL:
+                raise _Killed("the process was killed") from death
             reason = "timeout" if timeout else "crashed"
             return {"failed": [reason, str(death)], "leave": True}, b""
 
@@ -184,15 +186,27 @@ class IsolatedExtractor:
             DocumentError: with the extractor's own reason, or `too_large`, `timeout`, `crashed`,
                 `out_of_memory`, `too_deep` (recursion), `error` (any other exception).
             DefinitionError: the child cannot be started.
+            CurateError: it is killed again and again, or the machine has no room for it.
         """
         size, limit = len(payload), self._limits.max_payload_bytes
         if size > limit:
             raise DocumentError("too_large", f"{size} bytes, max_payload_bytes is {limit}")
+        kills = 0
         while True:
             child = self._ready()
             fresh, child.fresh = child.fresh, False
             try:
                 answer, text = child.ask(payload, url, charset)
+            except _Killed as error:
+                self.close()
+                kills += 1
+                if kills < _START_ATTEMPTS:
+                    continue
+                # What the machine has no memory for is not recorded of the page: elsewhere it has.
+                raise CurateError(
+                    f"extract: {url}: the process that extracts it was killed {kills} times, most"
+                    " likely for want of memory: see dmesg.\nGive fewer --workers, then try again."
+                ) from error
             except BaseException:
                 self.close()
                 raise
@@ -201,6 +215,8 @@ class IsolatedExtractor:
                 self.close()
             if reason in ("crashed", "out_of_memory") and not fresh:
                 continue
+            if reason == OF_MACHINE:
+                raise CurateError(f"extract: {url}: {message}")
             if reason:
                 raise DocumentError(reason, message)
             return Extracted(text.decode("utf-8", "surrogatepass"), answer["metadata"])

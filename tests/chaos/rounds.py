@@ -143,9 +143,7 @@ class Chaos:
         if not result.story[-1].endswith("exit code 0"):
             raise Broken("the last, undisturbed command failed")
         found = contents(place / "out")
-        differing = sorted(
-            name for name in self.expected if found.get(name) != self.expected[name]
-        )
+        differing = sorted(name for name in self.expected if found.get(name) != self.expected[name])
         published = {name for name in found if name.startswith("dataset/data/")}
         foreign = sorted(published - self.expected.keys())
         if differing or foreign:
