@@ -1,0 +1,224 @@
+"""Fail at each place where a run writes: `python -m tests.fault_points FOLDER FAULT [FIRST LAST]`.
+
+Runs a small pipeline with all kinds of stage in a process of its own for each place, then gives the
+command again and compares. Prints what was found as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from curate.executors.progress import FailedUnit, Progress
+from curate.explain.commands import finish, prepare
+from curate.explain.verify import verify
+from curate.pipeline import Unit
+from curate.plan import Plan, PlannedStage
+from curate.run import run
+from curate.task import Worker
+
+from .faulty_files import EXIT_CODE, Fault, FaultyFiles, lose_data, lose_names
+
+PIPELINE = '''
+from curate import Pipeline, Stage
+from curate.dedup.minhash import MinHashParams
+from curate.dedup.stages import minhash_dedup
+from curate.filters.gopher import GopherQualityFilter
+from curate.readers.records import JsonlReader
+
+
+def pipeline(paths: str = "in/*.jsonl") -> Pipeline:
+    """All kinds of stage in a few files."""
+    loaded = Stage("load", source=JsonlReader(paths))
+    filtered = Stage("filter", source=loaded, steps=(GopherQualityFilter(min_words=5),))
+    deduped = minhash_dedup(filtered, MinHashParams(ngram_size=2, num_buckets=2))
+    return Pipeline("toy", output=deduped)
+'''
+WORDS = "the quick brown fox that jumps over lazy dogs and of a cat with be to have".split()
+
+
+class InProcess:
+    """Do the units in this process, so that the places of a run have one order."""
+
+    def run(
+        self,
+        plan: Plan,
+        planned: PlannedStage,
+        units: Sequence[Unit],
+        progress: Progress,
+        show: Callable[[Progress], None],
+    ) -> list[FailedUnit]:
+        worker = Worker(plan)
+        for unit in units:
+            worker.run(planned, unit, lambda *_: None)
+        worker.close()
+        return []
+
+
+def prepare_folder(folder: Path) -> None:
+    """Write the pipeline and its inputs."""
+    (folder / "in").mkdir(parents=True)
+    (folder / "toy.py").write_text(PIPELINE)
+    for number, name in enumerate("ab"):
+        lines = []
+        for line in range(6):
+            words = [WORDS[(line * 3 + number + at * (line + 1)) % len(WORDS)] for at in range(60)]
+            lines.append(json.dumps({"id": f"{name}-{line}", "text": " ".join(words)}))
+        lines += [lines[0].replace("-0", "-copy"), "no JSON", json.dumps({"text": "too short"})]
+        (folder / "in" / f"{name}.jsonl").write_text("\n".join(lines))
+
+
+def work(folder: Path, files: FaultyFiles | None) -> int:
+    """Give the command in a process of its own; return its exit code."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    code = 3
+    try:
+        os.chdir(folder)
+        if files:
+            files.install()
+        plan = Plan("toy.py", {}, "out")
+        options = argparse.Namespace(
+            annotate=False, keep_dropped_text=True, dry_run=False, driver_job=False
+        )
+        prepare(plan, options)
+        run(plan, InProcess(), lambda _: None)
+        finish(plan)
+        code = 0
+        if files:
+            (files.journal / "changes.json").write_text(json.dumps(files.changes))
+    except OSError:
+        code = 2
+    except BaseException as error:
+        code = 1
+        if type(error).__name__ != "StorageError":
+            traceback.print_exc()
+            code = 3
+    finally:
+        os._exit(code)
+
+
+def contents(out: Path) -> dict[str, str]:
+    """Return the SHA-256 of the published files and of what the stages wrote."""
+    paths = [*(out / "dataset").rglob("*"), *(out / "stages").rglob("*")]
+    return {
+        str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in paths
+        if path.is_file() and path.suffix != ".json"
+    }
+
+
+def check(folder: Path, expected: dict[str, str]) -> str:
+    """Give the command again, undisturbed; return what is wrong then, or ""."""
+    code = work(folder, None)
+    if code:
+        return f"exit code {code}"
+    found = contents(folder / "out")
+    if found != expected:
+        return f"differ: {sorted(found.items() ^ expected.items())}"
+    faults = verify(str(folder / "out")).faults
+    if faults:
+        return f"verify: {faults}"
+    left = [str(path) for path in (folder / "out").rglob("*.tmp")]
+    return f"left behind: {left}" if left else ""
+
+
+def main(folder: Path, fault: Fault, first: int, last: int) -> dict[str, Any]:
+    """Visit the places from `first` to before `last`; all that there are when it is negative."""
+    prepare_folder(folder / "origin")
+    _import_libraries(folder / "origin")
+    shutil.copytree(folder / "origin", folder / "whole")
+    journal = folder / "journal"
+    journal.mkdir()
+    out = folder / "whole" / "out"
+    code = work(folder / "whole", FaultyFiles(out, journal, -1))
+    assert code == 0, code
+    expected = contents(out)
+    before = time.process_time(), time.monotonic()
+    changes = json.loads((journal / "changes.json").read_text())
+    wrong: list[str] = []
+    codes: dict[str, int] = {}
+    visited = 0
+    for place in range(first, len(changes) if last < 0 else last):
+        if fault == "torn" and not changes[place].startswith("write"):
+            continue
+        visited += 1
+        shutil.rmtree(journal)
+        journal.mkdir()
+        shutil.rmtree(folder / "run", ignore_errors=True)
+        shutil.copytree(folder / "origin", folder / "run", copy_function=shutil.copy2)
+        number = errno.ENOSPC if place % 2 else errno.EIO
+        files = FaultyFiles(folder / "run" / "out", journal, place, fault, number)
+        code = work(folder / "run", files)
+        codes[str(code)] = codes.get(str(code), 0) + 1
+        if fault in ("exit", "torn"):
+            assert code == EXIT_CODE, (place, changes[place], code)
+        elif code not in (0, 1):
+            wrong.append(f"{place} {changes[place]}: ended with code {code}")
+        losses: list[Callable[[Path, Path], None]] = [lambda *_: None]
+        if fault == "exit":
+            losses += [lose_data, lose_names]
+        shutil.rmtree(folder / "crashed", ignore_errors=True)
+        for index, lose in enumerate(losses):
+            if index:
+                shutil.rmtree(folder / "run")
+                _copy(folder / "crashed", folder / "run", journal)
+            elif len(losses) > 1:
+                (folder / "run").rename(folder / "crashed")
+                _copy(folder / "crashed", folder / "run", journal)
+            lose(folder / "run" / "out", journal)
+            what = check(folder / "run", expected)
+            if what:
+                wrong.append(f"{place} {changes[place]} ({getattr(lose, '__name__', '')}): {what}")
+    print(time.process_time() - before[0], os.times(), time.monotonic() - before[1], file=sys.stderr)
+    return {"places": len(changes), "visited": visited, "codes": codes, "wrong": wrong}
+
+
+def _import_libraries(folder: Path) -> None:
+    """Load once what each process would load again."""
+    import pyarrow.compute
+    import pyarrow.parquet
+    import scipy.sparse.csgraph
+
+    from curate.explain import index
+    from curate.report import html_report
+
+    assert pyarrow.parquet and pyarrow.compute and scipy.sparse.csgraph and index and html_report
+    pyarrow.Table.from_pylist([{"text": ""}])
+    os.chdir(folder)
+    for planned in Plan("toy.py", {}, "out").stages:
+        for step in planned.stage.steps:
+            step.setup()
+
+
+def _copy(source: Path, target: Path, journal: Path) -> None:
+    """Copy a folder; the inodes in the journal become those of the copy."""
+    shutil.copytree(source, target, copy_function=shutil.copy2)
+    path = journal / "lost.json"
+    lost = json.loads(path.read_text())
+    moved = {}
+    for old in source.rglob("*"):
+        moved[old.stat().st_ino] = (target / old.relative_to(source)).stat().st_ino
+    kept = journal / "lost-first.json"
+    if not kept.exists():
+        kept.write_text(json.dumps(lost))
+    first = json.loads(kept.read_text())
+    lost["dirty"] = [moved[inode] for inode in first["dirty"] if inode in moved]
+    path.write_text(json.dumps(lost))
+
+
+if __name__ == "__main__":
+    given = sys.argv[1:]
+    bounds = [int(text) for text in given[2:]] or [0, -1]
+    print(json.dumps(main(Path(given[0]), given[1], *bounds), indent=1))  # type: ignore[arg-type]

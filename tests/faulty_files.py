@@ -1,0 +1,198 @@
+"""The file system of one process, of which every change is counted and any one can fail.
+
+Patches `os` and `io` under everything else: what runs in the process is untouched and so is what it
+calls. A change is one write(2), fsync, rename, link, unlink, mkdir or creation of a file.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+Fault = Literal["exit", "torn", "error once", "error from then on"]
+EXIT_CODE = 99
+
+_open, _os_open, _fsync = io.open, os.open, os.fsync
+_rename, _replace, _link, _unlink, _mkdir = os.rename, os.replace, os.link, os.unlink, os.mkdir
+
+
+class FaultyFiles:
+    """Count the changes below a folder, and fail at one of them.
+
+    Args:
+        folder: only changes below it count.
+        journal: a folder outside of it, for what a power failure would take back.
+        fail_at: which change fails; none when negative.
+        fault: how: the process ends before it or in the middle of it, or it raises an error.
+        number: the errno of the error.
+    """
+
+    def __init__(
+        self, folder: Path, journal: Path, fail_at: int, fault: Fault = "exit", number: int = 0
+    ) -> None:
+        self.folder, self.journal = str(folder.resolve()) + "/", journal
+        self.fail_at, self.fault, self.number = fail_at, fault, number
+        self.changes: list[str] = []
+        self._dirty: dict[int, str] = {}  # inode to path: written and not synced
+        self._names: list[dict[str, Any]] = []  # changes of folders that are not synced
+
+    def install(self) -> None:
+        """Put the functions in place, before anything imports them."""
+        io.open = self._opened  # type: ignore[assignment]
+        os.fsync = self._synced
+        os.fdatasync = self._synced
+        os.rename = self._renaming(_rename)
+        os.replace = self._renaming(_replace)
+        os.link = self._linked
+        os.unlink = os.remove = self._unlinked  # type: ignore[assignment]
+        os.mkdir = self._made
+
+    def _watched(self, path: object) -> str:
+        """Return the absolute path when it is below the folder, else ""."""
+        if isinstance(path, int):
+            return ""
+        absolute = os.path.abspath(os.fsdecode(path))  # type: ignore[call-overload]
+        return absolute if f"{absolute}/".startswith(self.folder) else ""
+
+    def _change(self, what: str, path: str, half: Callable[[], object] = lambda: None) -> None:
+        index = len(self.changes)
+        self.changes.append(f"{what} {path[len(self.folder) :]}")
+        if index == self.fail_at and self.fault in ("exit", "torn"):
+            if self.fault == "torn":
+                half()
+            self._write_journal()
+            os._exit(EXIT_CODE)
+        if index == self.fail_at or (self.fault == "error from then on" and index > self.fail_at):
+            # On a full disk files can still be removed, and room is never needed to sync.
+            if self.fail_at >= 0 and not what.startswith("unlink"):
+                raise OSError(self.number, os.strerror(self.number), path)
+
+    def _opened(self, file: Any, mode: str = "r", *arguments: Any, **named: Any) -> Any:
+        path = self._watched(file)
+        if not path or not set(mode) & set("wxa+"):
+            return _open(file, mode, *arguments, **named)
+        new = not os.path.exists(path)
+        if new or "w" in mode:
+            self._change("create" if new else "truncate", path)
+        raw = _Raw(path, mode.replace("b", "").replace("t", ""), self)
+        if new:
+            self._note(path, {"what": "create", "path": path})
+        stream: Any = io.BufferedRandom(raw) if "+" in mode else io.BufferedWriter(raw)
+        return stream if "b" in mode else io.TextIOWrapper(stream, encoding="utf-8")
+
+    def written(self, raw: _Raw, data: memoryview) -> None:
+        """Count a write(2)."""
+        half = bytes(data[: len(data) // 2])
+        self._change("write", raw.path, lambda: os.write(raw.fileno(), half))
+        self._dirty[os.fstat(raw.fileno()).st_ino] = raw.path
+
+    def _synced(self, file: Any) -> None:
+        number = file if isinstance(file, int) else file.fileno()
+        path = self._watched(os.readlink(f"/proc/self/fd/{number}"))
+        if not path:
+            return
+        self._change("fsync", path)
+        _fsync(number)
+        if os.path.isdir(path):
+            self._names = [one for one in self._names if one["folder"] != path]
+        else:
+            self._dirty.pop(os.fstat(number).st_ino, None)
+
+    def _renaming(self, rename: Callable[..., None]) -> Callable[..., None]:
+        def renamed(source: Any, target: Any, **named: Any) -> None:
+            path = self._watched(target)
+            if not path:
+                return rename(source, target, **named)
+            self._change("rename", path)
+            kept = self._keep(path)
+            rename(source, target, **named)
+            start = self._watched(source)
+            self._note(path, {"what": "rename", "path": path, "source": start, "kept": kept})
+            return None
+
+        return renamed
+
+    def _linked(self, source: Any, target: Any, **named: Any) -> None:
+        path = self._watched(target)
+        if path:
+            self._change("link", path)
+        _link(source, target, **named)
+        if path:
+            self._note(path, {"what": "create", "path": path})
+
+    def _unlinked(self, path: Any, **named: Any) -> None:
+        absolute = self._watched(path)
+        if absolute and os.path.exists(absolute):
+            self._change("unlink", absolute)
+            self._note(
+                absolute, {"what": "unlink", "path": absolute, "kept": self._keep(absolute)}
+            )
+        _unlink(path, **named)
+
+    def _made(self, path: Any, *arguments: Any, **named: Any) -> None:
+        absolute = self._watched(path)
+        new = absolute and not os.path.exists(absolute)
+        if new and os.path.isdir(os.path.dirname(absolute)):
+            self._change("mkdir", absolute)
+            self._note(absolute, {"what": "mkdir", "path": absolute})
+        _mkdir(path, *arguments, **named)
+
+    def _note(self, path: str, entry: dict[str, Any]) -> None:
+        self._names.append({**entry, "folder": os.path.dirname(path)})
+
+    def _keep(self, path: str) -> str:
+        """Keep the content of a file that is about to go."""
+        if not os.path.isfile(path):
+            return ""
+        kept = str(self.journal / f"kept-{len(self.changes)}")
+        with _open(path, "rb") as source, _open(kept, "wb") as target:
+            target.write(source.read())
+        return kept
+
+    def _write_journal(self) -> None:
+        with _open(self.journal / "lost.json", "w") as stream:
+            json.dump({"dirty": sorted(self._dirty), "names": self._names}, stream)
+
+
+class _Raw(io.FileIO):
+    """A file whose every write(2) is counted."""
+
+    def __init__(self, path: str, mode: str, files: FaultyFiles) -> None:
+        self.path = path
+        self._files = files
+        super().__init__(path, mode)
+
+    def write(self, data: Any) -> int | None:
+        view = memoryview(data).cast("B")
+        self._files.written(self, view)
+        return super().write(view)
+
+
+def lose_data(folder: Path, journal: Path) -> None:
+    """Do as a power failure after which names are there and unsynced data are not."""
+    inodes = set(json.loads((journal / "lost.json").read_text())["dirty"])
+    for path in folder.rglob("*"):
+        if path.is_file() and path.stat().st_ino in inodes:
+            os.truncate(path, 0)
+
+
+def lose_names(folder: Path, journal: Path) -> None:
+    """Do as a power failure that takes back every change of a folder that was not synced."""
+    for change in reversed(json.loads((journal / "lost.json").read_text())["names"]):
+        path = Path(change["path"])
+        if change["what"] == "create":
+            path.unlink(missing_ok=True)
+        elif change["what"] == "mkdir":
+            shutil.rmtree(path, ignore_errors=True)
+        elif change["what"] == "unlink":
+            shutil.copy(change["kept"], path)
+        else:
+            if change["source"] and path.exists():
+                path.rename(change["source"])
+            if change["kept"]:
+                shutil.copy(change["kept"], path)
