@@ -18,11 +18,12 @@ _WARC_LINE = re.compile(_VERSION, re.IGNORECASE)
 _WARC_START = re.compile(_VERSION + rb"[A-Za-z][A-Za-z-]*[ \t]*:", re.IGNORECASE)
 _WARC_NEXT = re.compile(rb"\n(?=" + _VERSION + rb"[A-Za-z][A-Za-z-]*[ \t]*:)", re.IGNORECASE)
 _ARC_NEXT = re.compile(rb"\n(?=[A-Za-z][A-Za-z0-9+.-]{1,15}:)")
-# URL, address, date, then type (and in version 2 five more) and length. URLs may hold spaces.
-_ARC_LINE = re.compile(
-    rb"([A-Za-z][A-Za-z0-9+.-]{1,15}:[^\n]{0,8192}?) ([0-9A-Fa-f.:]+|-) (\d{12,18}) "
-    rb"([^\n]{0,1024}? )?([^\s]{1,20})[ \t\r]*\n"
-)
+_ARC_SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]{1,15}:")
+# What follows the URL of an ARC line: address and date. URLs may hold spaces.
+_ARC_PLACE = re.compile(rb" (?=([0-9A-Fa-f.:]{1,64}|-) (\d{12,18}) )")
+_MAX_ARC_URL = 1 << 13
+_MAX_ARC_TYPE = 1 << 10
+_MAX_ARC_LENGTH = 20
 _BLANK_LINE = re.compile(rb"\n\r*\n")
 _JOINED = frozenset((b"content-encoding", b"transfer-encoding"))
 
@@ -46,31 +47,32 @@ class Head:
 
 def parse_fields(block: bytes) -> dict[bytes, bytes]:
     """Return `name: value` lines as a dict, in lower case, continuation lines joined."""
-    fields: dict[bytes, bytes] = {}
+    fields: dict[bytes, list[bytes]] = {}
     last = b""
     for line in block.split(b"\n"):
         if line.startswith((b" ", b"\t")) and last:
-            fields[last] = (fields[last] + b" " + line.strip()).strip()
+            if more := line.strip():
+                fields[last] += b" ", more
             continue
         name, colon, value = line.partition(b":")
         name = name.strip().lower()
         if not colon or not name:
             last = b""
         elif name not in fields:
-            fields[name] = value.strip()
+            fields[name] = [value.strip()]
             last = name
         else:
             last = b""
             if name in _JOINED:
-                fields[name] += b", " + value.strip()
-    return fields
+                fields[name] += b", ", value.strip()
+    return {name: b"".join(parts).strip() for name, parts in fields.items()}
 
 
 def starts_record(data: Buffer, at: int = 0, arc: bool | None = None) -> bool:
     """Tell whether a record starts at `at`; of either format if `arc` is None."""
     if not arc and _WARC_START.match(data, at):
         return True
-    return arc is not False and _ARC_LINE.match(data, at) is not None
+    return arc is not False and _arc_line(data, at) is not None
 
 
 def find_record(data: Buffer, start: int, arc: bool | None) -> int:
@@ -79,7 +81,7 @@ def find_record(data: Buffer, start: int, arc: bool | None) -> int:
         return found.end()
     if arc is not False:
         for found in _ARC_NEXT.finditer(data, start):
-            if _ARC_LINE.match(data, found.end()):
+            if _arc_line(data, found.end()):
                 return found.end()
     return -1
 
@@ -111,18 +113,38 @@ def parse_head(head: bytes) -> Head | None:
         fields = parse_fields(head[line.end() :])
         kind = fields.get(b"warc-type", b"").decode("ascii", "replace").lower()
         return Head(kind, _number(fields.get(b"content-length", b"")), len(head), fields)
-    arc = _ARC_LINE.match(head)
+    arc = _arc_line(head, 0)
     return _arc_head(arc, len(head)) if arc else None
 
 
-def _arc_head(line: re.Match[bytes], size: int) -> Head:
+def _arc_line(data: Buffer, at: int) -> tuple[bytes, bytes, bytes, bytes] | None:
+    """Return URL, date, type and length of the ARC line at `at`; None if there is none.
+
+    The line is URL, address, date, then type (and in version 2 five more) and length. One regular
+    expression for all of it takes cubic time on lines that hold many dates.
+    """
+    scheme = _ARC_SCHEME.match(data, at)
+    end = data.find(b"\n", at, at + LOOK_AHEAD) if scheme else -1
+    if scheme is None or end < 0:
+        return None
+    line = bytes(data[at:end]).rstrip(b" \t\r")
+    for place in _ARC_PLACE.finditer(line, scheme.end() - at, _MAX_ARC_URL + 128):
+        if len(line) - place.end(2) > _MAX_ARC_TYPE + _MAX_ARC_LENGTH:
+            continue
+        kind, _, length = line[place.end(2) + 1 :].rpartition(b" ")
+        if 0 < len(length) <= _MAX_ARC_LENGTH and len(length.split()) == 1:
+            return line[: place.start()], place[2], kind, length
+    return None
+
+
+def _arc_head(line: tuple[bytes, bytes, bytes, bytes], size: int) -> Head:
     """Return an ARC line as the WARC head that says the same."""
-    url, _, date, mime, length = line.groups()
+    url, date, mime, length = line
     http = url[:5].lower() in (b"http:", b"https")
     fields = {
         b"warc-target-uri": url,
         b"warc-date": _arc_date(date),
-        b"content-type": b"application/http" if http else (mime or b"").split(b" ")[0],
+        b"content-type": b"application/http" if http else mime.split(b" ")[0],
         b"content-length": length,
     }
     kind = "arcinfo" if url.startswith(b"filedesc:") else "response"

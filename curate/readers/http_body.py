@@ -21,6 +21,9 @@ _FIELD_LINE = re.compile(rb"[A-Za-z][A-Za-z0-9-]{0,60}:[^\n]*\n")
 _BLANK_LINE = re.compile(rb"\n\r*\n")
 _CHUNK_LINE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\n]{0,1024})?\r?\n")
 _STEP_BYTES = 1 << 12
+_MAX_HEAD_BYTES = 1 << 20
+# Servers give one, proxies add one; each costs the time of the whole body.
+_MAX_CODINGS = 8
 
 _TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+")
 _UNKNOWN_TYPES = frozenset(("unknown/unknown", "application/unknown", "*/*", "content/unknown"))
@@ -74,10 +77,11 @@ def parse_response(block: bytes) -> Response:
         if status is not None and status < 200 and end and _STATUS_LINE.match(block, head_end):
             start = head_end
             continue
-        return Response(status, parse_fields(block[line.end() : head_end]), head_end)
+        fields = parse_fields(block[line.end() : min(head_end, line.end() + _MAX_HEAD_BYTES)])
+        return Response(status, fields, head_end)
     end = _BLANK_LINE.search(block)
     if end and _FIELD_LINE.match(block):
-        return Response(None, parse_fields(block[: end.end()]), end.end())
+        return Response(None, parse_fields(block[: min(end.end(), _MAX_HEAD_BYTES)]), end.end())
     return Response(None, {}, 0)
 
 
@@ -93,9 +97,11 @@ def decode_body(body: bytes, fields: Mapping[bytes, bytes], limit: int) -> Body:
     if b"chunked" in fields.get(b"transfer-encoding", b"").lower():
         body, damage = _dechunk(body)
     codings = fields.get(b"content-encoding", b"").lower().split(b",")
-    for coding in reversed(codings):
-        undo = _CODINGS.get(coding.strip())
-        if undo and body:
+    undoing = [undo for coding in reversed(codings) if (undo := _CODINGS.get(coding.strip()))]
+    if len(undoing) > _MAX_CODINGS:
+        return Body(b"", "content_encoding")
+    for undo in undoing:
+        if body:
             body, whole = undo(body, limit)
             damage = damage if whole else "content_encoding"
     if len(body) > limit:
