@@ -210,8 +210,8 @@ def _check_source(
 def _foreign(run: RunFiles, manifests: Mapping[str, Mapping[str, Manifest]]) -> Iterator[Fault]:
     """Yield the files among the run's own that no manifest names."""
     dataset = run.stages.get(DATASET)
-    if dataset is None or len(manifests[DATASET]) < len(dataset.units):
-        return  # while it is written, files of an earlier run may still be there
+    if dataset is None or not dataset.units or len(manifests[DATASET]) < len(dataset.units):
+        return  # until it is written, files of an earlier run may still be there
     data = join(run.out, "dataset", "data")
     known = {
         join(run.out, info.name)
