@@ -54,6 +54,8 @@ def run(
     """
     selected = [plan.stage(only)] if only else plan.stages
     check()
+    for folder in ("", "dataset", "index"):  # what a killed driver was writing
+        remove_leftovers(join(plan.out, folder))
     plan.save()
     given_up: list[FailedUnit] = []
     for planned in selected:

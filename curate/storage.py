@@ -251,16 +251,18 @@ class Output:
         self._hash = hashlib.sha256()
         folder = Path(tempfile.gettempdir()) if is_remote(path) else Path(path).parent
         name = path.rsplit("/", 1)[-1]
+        self.closed = False
         writer = f"{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._temporary = folder / f".{name}.{writer}.tmp"
         with writing(path):
             folder.mkdir(parents=True, exist_ok=True)
             self._stream: IO[bytes] = self._temporary.open("xb")
-        self.closed = False
 
     def write(self, data: bytes) -> int:
         """Append bytes."""
         view = memoryview(data)
+        if self.closed:
+            return view.nbytes  # a writer of Parquet that was given up writes its end when it goes
         self._hash.update(view)
         self.bytes += view.nbytes
         with writing(self.path):
