@@ -181,7 +181,9 @@ def main(folder: Path, fault: Fault, first: int, last: int) -> dict[str, Any]:
             what = check(folder / "run", expected)
             if what:
                 wrong.append(f"{place} {changes[place]} ({getattr(lose, '__name__', '')}): {what}")
-    print(time.process_time() - before[0], os.times(), time.monotonic() - before[1], file=sys.stderr)
+    print(
+        time.process_time() - before[0], os.times(), time.monotonic() - before[1], file=sys.stderr
+    )
     return {"places": len(changes), "visited": visited, "codes": codes, "wrong": wrong}
 
 

@@ -129,9 +129,7 @@ class FaultyFiles:
         absolute = self._watched(path)
         if absolute and os.path.exists(absolute):
             self._change("unlink", absolute)
-            self._note(
-                absolute, {"what": "unlink", "path": absolute, "kept": self._keep(absolute)}
-            )
+            self._note(absolute, {"what": "unlink", "path": absolute, "kept": self._keep(absolute)})
         _unlink(path, **named)
 
     def _made(self, path: Any, *arguments: Any, **named: Any) -> None:
