@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,7 @@ _NOT_IN_FINGERPRINT = {"fingerprint": False}
 _WARM_UP = (
     "<html><body><nav><a href='/'>Home</a></nav><p>A page to load everything.</p></body></html>"
 )
+_QUOTED = re.compile(rb"\"[^\"]*\"|'[^']*'")
 _VERSIONS = """\
 import sys, unicodedata
 from importlib.metadata import version
@@ -208,6 +210,8 @@ class TrafilaturaExtractor(Extractor):
         max_payload_bytes: a larger page fails as `too_large`; trafilatura's own limit.
         max_tags: a page with more `<` fails as `too_many_tags`. Time grows with their square in a
             table row; the largest of 3,000 real pages has 43,138.
+        max_attributes: a page with an element of more attributes fails as `too_many_attributes`. Time
+            grows with their square: 10,000 take less than a second and 200,000 minutes.
         timeout_s: CPU seconds for one page, far above what any needs: a usual page takes 0.03,
             and the worst that we could make within `max_tags` 30.
         memory_gb: what one page may use.
@@ -219,6 +223,7 @@ class TrafilaturaExtractor(Extractor):
     include_tables: bool = True
     max_payload_bytes: int = 20_000_000
     max_tags: int = 100_000
+    max_attributes: int = 10_000
     timeout_s: float = 120.0
     memory_gb: float = 2.0
     isolate: bool = field(default=True, metadata=_NOT_IN_FINGERPRINT)
@@ -227,7 +232,10 @@ class TrafilaturaExtractor(Extractor):
     libraries = ("trafilatura", "lxml", "jusText")
 
     def __post_init__(self) -> None:
-        for name in ("max_payload_bytes", "max_tags", "timeout_s", "memory_gb"):
+        for name in (
+            *("max_payload_bytes", "max_tags", "max_attributes"),
+            *("timeout_s", "memory_gb"),
+        ):
             if getattr(self, name) <= 0:
                 raise DefinitionError(f"extract: {name} is {getattr(self, name)}; it must be > 0.")
         if self.python and not self.isolate:
@@ -264,11 +272,18 @@ class TrafilaturaExtractor(Extractor):
         """Return the text of an HTML page; see Extractor.extract.
 
         Raises:
-            DocumentError: `too_many_tags`, `error`, and those of IsolatedExtractor.extract.
+            DocumentError: `too_many_tags`, `too_many_attributes`, `error`, and those of IsolatedExtractor.extract.
         """
         tags = payload.count(b"<")
         if tags > self.max_tags:
             raise DocumentError("too_many_tags", f"{tags} tags, max_tags is {self.max_tags}")
+        for piece in payload.split(b"<"):
+            # Attributes take two bytes and more: shorter pieces cannot hold too many.
+            if len(piece) > 2 * self.max_attributes:
+                count = _count_attributes(piece.partition(b">")[0])
+                if count > self.max_attributes:
+                    message = f"{count} in one element, max_attributes is {self.max_attributes}"
+                    raise DocumentError("too_many_attributes", message)
         if self.isolate:
             return self._isolated.extract(payload, url, charset)
         if len(payload) > self.max_payload_bytes:
@@ -295,6 +310,11 @@ class TrafilaturaExtractor(Extractor):
             deduplicate=False,
         )
         return text or ""
+
+
+def _count_attributes(tag: bytes) -> int:
+    """Return how many attributes a tag has, what stands between quotes counted as one."""
+    return len(_QUOTED.sub(b"", tag).split())
 
 
 def _versions_in(python: str, libraries: tuple[str, ...]) -> dict[str, str]:
