@@ -132,7 +132,7 @@ def _arc_line(data: Buffer, at: int) -> tuple[bytes, bytes, bytes, bytes] | None
         if len(line) - place.end(2) > _MAX_ARC_TYPE + _MAX_ARC_LENGTH:
             continue
         kind, _, length = line[place.end(2) + 1 :].rpartition(b" ")
-        if 0 < len(length) <= _MAX_ARC_LENGTH and len(length.split()) == 1:
+        if len(length) <= _MAX_ARC_LENGTH and length.split() == [length]:
             return line[: place.start()], place[2], kind, length
     return None
 
