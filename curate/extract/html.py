@@ -210,8 +210,8 @@ class TrafilaturaExtractor(Extractor):
         max_payload_bytes: a larger page fails as `too_large`; trafilatura's own limit.
         max_tags: a page with more `<` fails as `too_many_tags`. Time grows with their square in a
             table row; the largest of 3,000 real pages has 43,138.
-        max_attributes: a page with an element of more attributes fails as `too_many_attributes`. Time
-            grows with their square: 10,000 take less than a second and 200,000 minutes.
+        max_attributes: a page with an element of more fails as `too_many_attributes`. Time grows with
+            their square: 10,000 take less than a second and 200,000 minutes.
         timeout_s: CPU seconds for one page, far above what any needs: a usual page takes 0.03,
             and the worst that we could make within `max_tags` 30.
         memory_gb: what one page may use.
@@ -272,7 +272,8 @@ class TrafilaturaExtractor(Extractor):
         """Return the text of an HTML page; see Extractor.extract.
 
         Raises:
-            DocumentError: `too_many_tags`, `too_many_attributes`, `error`, and those of IsolatedExtractor.extract.
+            DocumentError: `too_many_tags`, `too_many_attributes`, `error`, and those of
+                IsolatedExtractor.extract.
         """
         tags = payload.count(b"<")
         if tags > self.max_tags:
@@ -314,7 +315,7 @@ class TrafilaturaExtractor(Extractor):
 
 def _count_attributes(tag: bytes) -> int:
     """Return how many attributes a tag has, what stands between quotes counted as one."""
-    return len(_QUOTED.sub(b"", tag).split())
+    return len(_QUOTED.sub(b"", tag).split()) - 1
 
 
 def _versions_in(python: str, libraries: tuple[str, ...]) -> dict[str, str]:
