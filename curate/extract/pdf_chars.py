@@ -31,7 +31,7 @@ _ALONE_FIRST = re.compile(f"(?<![^\\s(])([{''.join(_ACCENTS)}])([^\\W\\d_])")
 _CJK = "\u2e80-\u303f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef"
 _NO_SPACE = re.compile(f"[{_CJK}]")
 _BETWEEN = re.compile(f"(?<=[{_CJK}]) (?=[{_CJK}])")
-_HYPHENATED = re.compile(r"([^\W\d_]+)[-\u2010\u00ad]$")
+_HYPHENATED = re.compile(r"(?<![^\W\d_])([^\W\d_]+)[-\u2010\u00ad]$")
 _FIRST_WORD = re.compile(r"[^\W\d_]+")
 _COMPOUND = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)+|[^\W\d_]+")
 _RTL = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")

@@ -15,7 +15,7 @@ from .pdf_lines import filled, is_fence, is_table_row, without
 _DIGITS = re.compile(r"\d+")
 _LETTERS = re.compile(r"[^\W\d_]")
 _WIDE_LETTERS = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\U00020000-\U0003ffff]")
-_CAPTION = re.compile(r"\W*[^\W\d_]+\W*\d[\d.-]*\W*")  # "Figure 3": another one on each page
+_CAPTION = re.compile(r"\W*[^\W\d_]+\W*\d[\d.-]*(?:[^\w.-]\W*)?")  # "Figure 3"
 _NUMBER_BEFORE = re.compile(r"(?P<number>\d{1,4})(?P<rest>\D.*)")
 _NUMBER_AFTER = re.compile(r"(?P<rest>.*\D)(?P<number>\d{1,4})")
 _WORDS_FROM = 4  # letters, of which an ideograph counts as two; less than that may be data
