@@ -1,8 +1,10 @@
 """The file system of one process, of which every change is counted and any one can fail.
 
-Patches `os` and `io` under everything else: what runs in the process is untouched and so is what it
-calls. A change is one write(2), fsync, rename, link, unlink, mkdir or creation of a file.
+Patches `os` and `io` under everything else: what runs in the process is untouched, `pathlib` too,
+which calls them. A change is one write(2), fsync, rename, link, unlink, mkdir or new file.
 """
+# pathlib calls what is patched here:
+# ruff: noqa: PTH100, PTH110, PTH112, PTH113, PTH115, PTH120
 
 from __future__ import annotations
 
@@ -43,20 +45,23 @@ class FaultyFiles:
 
     def install(self) -> None:
         """Put the functions in place, before anything imports them."""
-        io.open = self._opened  # type: ignore[assignment]
-        os.fsync = self._synced
-        os.fdatasync = self._synced
-        os.rename = self._renaming(_rename)
-        os.replace = self._renaming(_replace)
-        os.link = self._linked
-        os.unlink = os.remove = self._unlinked  # type: ignore[assignment]
-        os.mkdir = self._made
+        ours = {"open": self._opened}
+        in_os = {
+            **dict.fromkeys(("fsync", "fdatasync"), self._synced),
+            **dict.fromkeys(("unlink", "remove"), self._unlinked),
+            "rename": self._renaming(_rename),
+            "replace": self._renaming(_replace),
+            "link": self._linked,
+            "mkdir": self._made,
+        }
+        vars(io).update(ours)
+        vars(os).update(in_os)
 
-    def _watched(self, path: object) -> str:
+    def _watched(self, path: Any) -> str:
         """Return the absolute path when it is below the folder, else ""."""
         if isinstance(path, int):
             return ""
-        absolute = os.path.abspath(os.fsdecode(path))  # type: ignore[call-overload]
+        absolute = os.path.abspath(os.fsdecode(path))
         return absolute if f"{absolute}/".startswith(self.folder) else ""
 
     def _change(self, what: str, path: str, half: Callable[[], object] = lambda: None) -> None:
@@ -67,10 +72,10 @@ class FaultyFiles:
                 half()
             self._write_journal()
             os._exit(EXIT_CODE)
-        if index == self.fail_at or (self.fault == "error from then on" and index > self.fail_at):
-            # On a full disk files can still be removed, and room is never needed to sync.
-            if self.fail_at >= 0 and not what.startswith("unlink"):
-                raise OSError(self.number, os.strerror(self.number), path)
+        later = self.fault == "error from then on" and 0 <= self.fail_at < index
+        # On a full disk files can still be removed.
+        if (index == self.fail_at or later) and what != "unlink":
+            raise OSError(self.number, os.strerror(self.number), path)
 
     def _opened(self, file: Any, mode: str = "r", *arguments: Any, **named: Any) -> Any:
         path = self._watched(file)
@@ -165,10 +170,10 @@ class _Raw(io.FileIO):
         self._files = files
         super().__init__(path, mode)
 
-    def write(self, data: Any) -> int | None:
+    def write(self, data: Any) -> int:
         view = memoryview(data).cast("B")
         self._files.written(self, view)
-        return super().write(view)
+        return super().write(view) or 0
 
 
 def lose_data(folder: Path, journal: Path) -> None:

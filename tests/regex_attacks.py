@@ -18,10 +18,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-try:
-    from re import _parser as parser  # type: ignore[attr-defined]  # Python 3.11 and later
-except ImportError:
-    import sre_parse as parser  # type: ignore[no-redef]
+# The parser of regular expressions; a module of its own before Python 3.11.
+parser: Any = importlib.import_module("sre_parse" if sys.version_info < (3, 11) else "re._parser")
+compiler: Any = importlib.import_module(
+    "sre_compile" if sys.version_info < (3, 11) else "re._compiler"
+)
 
 _MANY = 64  # a repeat that is allowed more often than this can be pumped
 _METHODS = ("search", "match", "fullmatch", "sub", "finditer", "findall", "split")
@@ -62,6 +63,15 @@ def methods(place: str) -> set[str]:
     package = Path(curate.__file__).parent
     file, line = place.rsplit(":", 1)
     tree = ast.parse((package / file).read_text())
+    bound = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Call)
+        and node.lineno <= int(line) <= (node.end_lineno or 0)
+    }
+    if bound & set(_METHODS):
+        return bound & set(_METHODS)
     names = {
         name.id if isinstance(name, ast.Name) else name.attr
         for node in ast.walk(tree)
@@ -97,7 +107,7 @@ def _repeats(items: list[Any], prefix: str) -> Iterator[tuple[str, list[str]]]:
     for kind, value in items:
         name = str(kind)
         if "REPEAT" in name:
-            least, most, body = value
+            _, most, body = value
             if int(most) > _MANY:
                 yield prefix, list(_texts(list(body)))
             yield from _repeats(list(body), prefix)
@@ -151,10 +161,6 @@ def _characters(kind: Any, value: Any) -> list[str]:
 
 
 def _compile_tree(tree: Any) -> Any:
-    try:
-        from re import _compiler as compiler  # type: ignore[attr-defined]
-    except ImportError:
-        import sre_compile as compiler  # type: ignore[no-redef]
     tree.state.str = ""
     return compiler.compile(tree).fullmatch
 

@@ -22,18 +22,20 @@ def main() -> int:
     options = parser.parse_args()
     deadline = time.monotonic() + options.minutes * 60
     done = blows = broken = 0
-    with tempfile.TemporaryDirectory(prefix="curate-chaos-") as folder:
-        with Chaos(options.pipeline, Path(folder)) as chaos:
-            print(f"undisturbed: {len(chaos.expected)} files, {chaos.usual_s:.1f} s", flush=True)
-            while time.monotonic() < deadline and done < options.rounds:
-                result = chaos.round(options.seed, options.first + done)
-                done += 1
-                blows += result.blows
-                print(f"{result.name}: {'BROKEN' if result.broken else 'equal'}, ", end="")
-                print(f"{result.blows} blows, {result.seconds:.1f} s", flush=True)
-                if result.broken:
-                    broken += 1
-                    print("\n".join([*result.story, result.broken]), flush=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="curate-chaos-") as folder,
+        Chaos(options.pipeline, Path(folder)) as chaos,
+    ):
+        print(f"undisturbed: {len(chaos.expected)} files, {chaos.usual_s:.1f} s", flush=True)
+        while time.monotonic() < deadline and done < options.rounds:
+            result = chaos.round(options.seed, options.first + done)
+            done += 1
+            blows += result.blows
+            print(f"{result.name}: {'BROKEN' if result.broken else 'equal'}, ", end="")
+            print(f"{result.blows} blows, {result.seconds:.1f} s", flush=True)
+            if result.broken:
+                broken += 1
+                print("\n".join([*result.story, result.broken]), flush=True)
     print(f"{done} rounds, {blows} blows, {broken} broken; seed {options.seed}", flush=True)
     return 1 if broken else 0
 

@@ -1,0 +1,39 @@
+"""A run that dies or fails at any place where it writes goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from .conftest import ROOT
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("fault", ["exit", "torn", "error once", "error from then on"])
+def test_no_place_where_a_run_writes_loses_or_doubles_a_document(fault: str) -> None:
+    """Before each write, fsync, rename, link, removal and new folder, and within each write.
+
+    After a death also what a power failure may leave: files without their unsynced data, and
+    folders without their unsynced changes.
+    """
+    # Each place syncs a hundred files: in memory where that is possible.
+    shared = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None) as folder:
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.fault_points", folder, fault],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+        )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    print(f"{fault}: {found['visited']} of {found['places']} places visited")
+    assert found["places"] > 200
+    assert found["wrong"] == []
