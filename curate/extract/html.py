@@ -210,8 +210,8 @@ class TrafilaturaExtractor(Extractor):
         max_payload_bytes: a larger page fails as `too_large`; trafilatura's own limit.
         max_tags: a page with more `<` fails as `too_many_tags`. Time grows with their square in a
             table row; the largest of 3,000 real pages has 43,138.
-        max_attributes: a page with an element of more fails as `too_many_attributes`. Time grows with
-            their square: 10,000 take less than a second and 200,000 minutes.
+        max_attributes: a page with an element of more fails as `too_many_attributes`. Time grows
+            with their square: 10,000 take less than a second and 200,000 minutes.
         timeout_s: CPU seconds for one page, far above what any needs: a usual page takes 0.03,
             and the worst that we could make within `max_tags` 30.
         memory_gb: what one page may use.
