@@ -44,28 +44,8 @@ def pipeline(paths: str = "in/*.jsonl") -> Pipeline:
     return Pipeline("toy", output=deduped)
 '''
 WORDS = [
-    "the",
-    "quick",
-    "brown",
-    "fox",
-    "that",
-    "jumps",
-    "over",
-    "lazy",
-    "dogs",
-    "and",
-    "of",
-    "a",
-    "cat",
-    "with",
-    "be",
-    "to",
-    "have",
-    "who",
-    "is",
-    "not",
-    "a",
-    "dog",
+    *("the", "quick", "brown", "fox", "that", "jumps", "over", "lazy", "dogs", "and"),
+    *("of", "a", "cat", "with", "be", "to", "have"),
 ]
 
 
