@@ -119,7 +119,7 @@ def _is_usable(page: GoldPage, shares: list[float], sizes: list[int]) -> bool:
 
 def fit(table: Floats, corpus: Corpus, rows: Bools, trees: int, depth: int = 6) -> Trees:
     """Train one round and return it as tables."""
-    from catboost import CatBoostClassifier  # type: ignore[import-untyped]  # it has no types
+    from catboost import CatBoostClassifier
 
     model = CatBoostClassifier(
         iterations=trees,

@@ -189,7 +189,7 @@ def _import_libraries(folder: Path) -> None:
     """Load once what each process would load again."""
     import pyarrow.compute
     import pyarrow.parquet
-    import scipy.sparse.csgraph  # type: ignore[import-untyped]  # it has no types
+    import scipy.sparse.csgraph
 
     from curate.explain import index
     from curate.report import html_report

@@ -6,6 +6,7 @@ and after `max_attempts` it is marked failed and the rest goes on.
 
 from __future__ import annotations
 
+import glob
 import os
 import socket
 from collections import Counter, deque
@@ -19,7 +20,7 @@ from ..storage import is_remote
 from . import machine
 from .assignment import Assignment
 from .failures import input_of, remove_failure, write_failure
-from .progress import FailedUnit, LiveFile, Progress, read_live, remove_live
+from .progress import FailedUnit, LiveFile, Progress, beside, read_live, remove_live
 from .supervisor import Supervisor
 
 PATIENCE_MINUTES = 60.0
@@ -87,6 +88,12 @@ def _remove_dead(out: str) -> None:
         here = "task" not in value and value["host"] == socket.gethostname()
         if here and not Path(f"/proc/{value['pid']}").exists():
             remove_live(out, name)
+    # One that was killed while it wrote.
+    host = socket.gethostname()
+    for path in (beside(out) / "live").glob(f".local-{glob.escape(host)}-*.json.tmp"):
+        pid = path.name.removesuffix(".json.tmp").rpartition("-")[2]
+        if not Path(f"/proc/{pid}").exists():
+            path.unlink(missing_ok=True)
 
 
 class _Queue:
