@@ -90,6 +90,7 @@ def _page(figures: Figures, max_chars: int) -> str:
         ' <span class="dot drop"></span> dropped'
         ' <span class="dot held"></span> dropped by another rule anyway</p>'
     )
+    body = body.replace("</h2>", f"</h2>{legend}", 1)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="default-src \'none\';'
@@ -100,7 +101,7 @@ def _page(figures: Figures, max_chars: int) -> str:
         '<meta name="referrer" content="no-referrer">'
         f"<title>{name}: what became of the records</title><style>{style}</style></head><body>"
         f'<a class="skip" href="#funnel">Skip to the funnel</a>{head(figures)}'
-        f'<nav aria-label="Sections">{links}</nav><main>{legend}{body}</main>'
+        f'<nav aria-label="Sections">{links}</nav><main>{body}</main>'
         f"<footer>{notes}<p>Why is a page in the dataset, or not?"
         f" <code>curate why {escaped(figures.status.out)} URL</code></p></footer>"
         f'<script type="application/json" id="charts">{chart_data(figures)}</script>'
