@@ -143,7 +143,8 @@ class _Input:
 
     def readline(self, size: int = -1) -> bytes:
         with _reading(self._path):
-            return cast(bytes, self._stream.readline(size))
+            # The files of fsspec take no size.
+            return cast(bytes, self._stream.readline(*([size] if size >= 0 else [])))
 
     def seek(self, offset: int, whence: int = 0) -> int:
         with _reading(self._path):
