@@ -192,3 +192,14 @@ def test_fineweb_on_three_nodes_is_what_it_is_here(slurm: Cli) -> None:
     options = ("--executor", "slurm", "--tasks", "6", "--out", "runs/toy")
     slurm("run", str(pipeline), "-p", sample, *options)
     same(slurm)
+
+
+def test_finepdf_on_three_nodes_is_what_it_is_here(slurm: Cli) -> None:
+    """The whole of FinePDF on the sample, its answers from an archive."""
+    sample = ROOT / "sample_data/pdf"
+    given = (f"warcs={sample}/crawl-*.warc.gz", f"replay={sample}/originals.warc.gz", "ocr=off")
+    options = [part for parameter in given for part in ("-p", parameter)]
+    pipeline = str(ROOT / "pipelines/finepdf.py")
+    slurm("run", pipeline, *options, "--out", "calm")
+    slurm("run", pipeline, *options, "--executor", "slurm", "--tasks", "3", "--out", "runs/toy")
+    same(slurm)
