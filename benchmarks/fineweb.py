@@ -111,7 +111,8 @@ def run_peer(side: Side, warc: Path, out: Path, python: str, as_it_comes: bool) 
     for path in out.glob("logs/*/stats.json"):
         for block in json.loads(path.read_text()):
             name = block["name"].split(" ", 1)[-1].strip()
-            seconds = block.get("time_stats", {}).get("total", 0.0)
+            times = block.get("time_stats")  # 0 of a block that took none
+            seconds = times.get("total", 0.0) if isinstance(times, dict) else 0.0
             side.stages[name] = side.stages.get(name, 0.0) + seconds
 
 
