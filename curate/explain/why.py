@@ -284,6 +284,7 @@ class Explainer:
     def _row_in_partition(self, stage: StageFiles, unit: str, row: int, value: str) -> int:
         """Return the place among the documents of the same partition; -1 for another."""
         assert self._plan is not None
+        # Asked only of a stage that is partitioned.
         column = self._plan.stage(stage.name).stage.partition  # type: ignore[attr-defined]
         path = stage.file(unit, "documents") or ""
         values = [v or "unknown" for v in read_columns(path, (column,)).column(0).to_pylist()]
