@@ -8,7 +8,7 @@ from typing import Protocol
 
 from .dataset import remove_stale
 from .errors import DefinitionError, StorageError
-from .executors.progress import FailedUnit, Progress
+from .executors.progress import FailedUnit, Progress, remove_dead
 from .pipeline import StageKind, Unit
 from .plan import Plan, PlannedStage
 from .report.card import write_card
@@ -56,6 +56,7 @@ def run(
     check()
     for folder in ("", "dataset", "index"):  # what a killed driver was writing
         remove_leftovers(join(plan.out, folder))
+    remove_dead(plan.out)
     plan.save()
     given_up: list[FailedUnit] = []
     for planned in selected:

@@ -253,8 +253,7 @@ class Output:
         folder = Path(tempfile.gettempdir()) if is_remote(path) else Path(path).parent
         name = path.rsplit("/", 1)[-1]
         self.closed = False
-        writer = f"{_host()}-{os.getpid()}-{secrets.token_hex(4)}"
-        self._temporary = folder / f".{name}.{writer}.tmp"
+        self._temporary = folder / temporary_name(name)
         with writing(path):
             folder.mkdir(parents=True, exist_ok=True)
             self._stream: IO[bytes] = self._temporary.open("xb")
@@ -369,6 +368,11 @@ def write_json(path: str, value: Any, replace: bool = True) -> None:
 
 def _host() -> str:
     return re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())
+
+
+def temporary_name(name: str) -> str:
+    """Return a name to write a file under that says whose it is, for `remove_leftovers`."""
+    return f".{name}.{_host()}-{os.getpid()}-{secrets.token_hex(4)}.tmp"
 
 
 def remove_leftovers(folder: str) -> None:

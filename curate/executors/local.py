@@ -6,7 +6,6 @@ and after `max_attempts` it is marked failed and the rest goes on.
 
 from __future__ import annotations
 
-import glob
 import os
 import socket
 from collections import Counter, deque
@@ -20,7 +19,7 @@ from ..storage import is_remote
 from . import machine
 from .assignment import Assignment
 from .failures import input_of, remove_failure, write_failure
-from .progress import FailedUnit, LiveFile, Progress, beside, read_live, remove_live
+from .progress import FailedUnit, LiveFile, Progress
 from .supervisor import Supervisor
 
 PATIENCE_MINUTES = 60.0
@@ -59,7 +58,6 @@ class LocalExecutor:
         logs = None if is_remote(plan.out) else Path(plan.out, "logs")
         supervisor = Supervisor(job, queue, self.workers, logs)
         facts = {"stage": planned.name, "fingerprint": planned.fingerprint}
-        _remove_dead(plan.out)
         live = LiveFile(plan.out, f"local-{socket.gethostname()}-{os.getpid()}", facts)
 
         def each() -> None:
@@ -80,20 +78,6 @@ def default_workers(plan: Plan) -> int:
     """Return the number of cores, or fewer where memory is short."""
     need_gb = max(planned.stage.resources.memory_gb for planned in plan.stages)
     return max(1, min(machine.cores(), int(machine.memory_gb() / need_gb)))
-
-
-def _remove_dead(out: str) -> None:
-    """Remove what runs of this machine that were killed said of themselves."""
-    for name, value in read_live(out).items():
-        here = "task" not in value and value["host"] == socket.gethostname()
-        if here and not Path(f"/proc/{value['pid']}").exists():
-            remove_live(out, name)
-    # One that was killed while it wrote.
-    host = socket.gethostname()
-    for path in (beside(out) / "live").glob(f".local-{glob.escape(host)}-*.json.tmp"):
-        pid = path.name.removesuffix(".json.tmp").rpartition("-")[2]
-        if not Path(f"/proc/{pid}").exists():
-            path.unlink(missing_ok=True)
 
 
 class _Queue:

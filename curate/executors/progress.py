@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..storage import is_remote, names
+from ..storage import is_remote, names, remove_leftovers, temporary_name
 
 _BEAT_S = 2.0
 
@@ -109,11 +109,14 @@ class LiveFile:
         self._written = clock
         self._beat += 1
         value = {**self._facts, "beat": self._beat, "running": running}
-        temporary = self.path.with_name(f".{self.path.name}.tmp")
+        temporary = self.path.with_name(temporary_name(self.path.name))
         with suppress(OSError):  # on a full disk the work itself says so
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(json.dumps(value))
-            temporary.replace(self.path)
+            try:
+                temporary.write_text(json.dumps(value))
+                temporary.replace(self.path)
+            finally:
+                temporary.unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Remove the file: the supervisor has ended in an orderly way."""
@@ -125,6 +128,15 @@ def remove_live(out: str, name: str) -> None:
     """Remove the file of a supervisor that is gone."""
     with suppress(OSError):
         (beside(out) / "live" / f"{name}.json").unlink(missing_ok=True)
+
+
+def remove_dead(out: str) -> None:
+    """Remove what supervisors of this machine that were killed said of themselves."""
+    remove_leftovers(str(beside(out) / "live"))
+    for name, value in read_live(out).items():
+        here = "task" not in value and value["host"] == socket.gethostname()
+        if here and not Path(f"/proc/{value['pid']}").exists():
+            remove_live(out, name)
 
 
 def read_live(out: str) -> dict[str, dict[str, Any]]:
