@@ -14,7 +14,7 @@ from curate.executors.progress import LiveFile, Progress
 from curate.report.live import Speed, duration, live_view, of_status, watch
 from curate.status import read_status
 
-from .explained_runs import lengths_run
+from .explained_runs import lengths_run, sample_run
 
 
 def shown(progress: Progress, speed: float | None = None, left: float | None = None) -> str:
@@ -117,3 +117,16 @@ def test_watching_shows_each_stage(capsys: pytest.CaptureFixture[str]) -> None:
     assert watch(str(lengths_run())).stages[-1].name == "dataset"
     told = capsys.readouterr().out
     assert "1/1 units" in told and "601 records" in told and "95% kept" in told
+
+
+@pytest.mark.parametrize("columns", [40, 100])
+def test_the_table_fits_the_terminal(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its head stands over its numbers, in a narrow one too."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert main(["status", str(sample_run())]) == 0
+    table = capsys.readouterr().out.split("\n\n")[0].splitlines()
+    assert max(map(len, table)) <= columns
+    numbers = next(line for line in table if line.split()[-4:] == ["403", "397", "4", "2"])
+    assert table[0].index("in") + 2 == numbers.index("403") + 3

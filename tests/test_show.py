@@ -75,6 +75,8 @@ def test_near_shows_both_sides_of_a_threshold(
     assert values == sorted(values) and values[2] < 50 <= values[3]
     moved = show(run, capsys, "--near", "too_few_words=500", "--limit", "2")
     assert moved[0]["value"] < 500 <= moved[1]["value"]
+    (nearest,) = show(run, capsys, "--near", "too_few_words", "--limit", "1")
+    assert nearest["value"] == 50
 
 
 @pytest.mark.parametrize(

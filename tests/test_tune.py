@@ -14,7 +14,7 @@ from curate.cli import main
 from curate.explain.run_files import RunFiles, read_columns
 from curate.status import read_status
 
-from .explained_runs import early_run, lengths_run
+from .explained_runs import early_run, lengths_run, sample_run
 
 PROSE = "The old house stands on a hill, and that garden was the best of it for all the children. "
 
@@ -76,6 +76,14 @@ def test_each_language_has_its_own_thresholds(capsys: pytest.CaptureFixture[str]
     assert sorted(proposals) == ["en"] or sorted(proposals) == ["de", "en"]
     assert proposals["en"]["would_keep"] == pytest.approx(0.8, abs=0.06)
     assert proposals["en"]["documents"] == 300
+
+
+def test_stages_before_the_column_is_set_are_passed_over(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """FineWeb's first stage has a filter too, but takes pages that have no language yet."""
+    assert main(["tune", str(sample_run()), "--keep", "0.2", "--by", "language", "--json"]) == 0
+    assert {one["stage"] for one in json.loads(capsys.readouterr().out)} == {"filter"}
 
 
 def test_a_person_gets_a_table_and_a_snippet(capsys: pytest.CaptureFixture[str]) -> None:

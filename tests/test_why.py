@@ -175,6 +175,13 @@ def test_a_folder_without_a_run_is_refused(
     assert "no run here" in told and "runs/fineweb" in told
 
 
+def test_an_empty_question_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """It would match every record."""
+    with pytest.raises(SystemExit):
+        main(["why", "runs/fineweb", " "])
+    assert "give a URL, an id" in capsys.readouterr().err
+
+
 def test_crawled_text_does_nothing_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     """Escapes, NUL bytes and direction marks of ids and URLs are spelled out."""
     text = told(hostile_run(), "x.example", capsys)

@@ -37,7 +37,9 @@ def add_commands(
         status.add_argument("--watch", action="store_true", help="show it as it goes on")
     why = commands.add_parser("why", help="tell the way of one record through all stages")
     _out(why)
-    why.add_argument("query", metavar="URL|ID|TEXT", help="a URL, an id, or a part of one")
+    why.add_argument(
+        "query", metavar="URL|ID|TEXT", type=_query, help="a URL, an id, or a part of one"
+    )
     _limit(why, 5)
     why.add_argument("--json", action="store_true", help="print one entry per stage as JSON")
     why.set_defaults(command=_why)
@@ -117,6 +119,12 @@ def _limit(parser: argparse.ArgumentParser, number: int) -> None:
     parser.add_argument(
         "--limit", type=_count, default=number, metavar="N", help=f"at most so many [{number}]"
     )
+
+
+def _query(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("is empty: give a URL, an id, or a part of one")
+    return text
 
 
 def _count(text: str) -> int:

@@ -159,19 +159,19 @@ class Reader:
                     shown = shown_of(files.name, unit, row)
                     shown.value, shown.threshold = value, threshold
                     candidates.append(shown)
-            if len(candidates) >= 100 * limit:
+            if len(candidates) >= 100 * max(limit, 10):
                 break
         sides: tuple[list[Shown], list[Shown]] = ([], [])
         for shown in candidates:
             assert shown.value is not None
             beyond = shown.value < threshold if rule.direction == "min" else shown.value > threshold
             sides[beyond].append(shown)
-        half = max(1, limit // 2)
         chosen = []
         for side in sides:
             side.sort(key=lambda one: (abs((one.value or 0) - threshold), sample_hash(one.id)))
-            chosen += side[:half]
-        chosen.sort(key=lambda one: one.value or 0)
+            chosen += side[: (limit + 1) // 2]
+        chosen.sort(key=lambda one: abs((one.value or 0) - threshold))
+        chosen = sorted(chosen[:limit], key=lambda one: one.value or 0)
         code = rule.reasons[0] if rule.reasons else rule.name
         fill_texts(self.run, chosen, code)
         return chosen

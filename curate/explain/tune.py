@@ -105,8 +105,13 @@ def propose(
     run = RunFiles(out)
     stages = [run.stage(stage)] if stage else list(run.stages.values())
     proposals = []
+    lacking: InputError | None = None
     for files in stages:
-        found = read_measures(files, run.source_of(files), by)
+        try:
+            found = read_measures(files, run.source_of(files), by)
+        except InputError as error:
+            lacking = lacking or error  # a stage before the column is set, unless it is the one
+            continue
         if found is None:
             continue
         filters = _filters(run, files.name, files.fingerprint)
@@ -118,6 +123,8 @@ def propose(
                 continue
             theirs = good and good.of_group(value) if good and good.groups else good
             proposals.append(_proposal(files.name, value, ours, keep, theirs, filters))
+    if not proposals and lacking:
+        raise lacking
     if not proposals:
         raise InputError(
             f"{out}: no filter{f' of {stage}' if stage else ''} measured enough documents to"

@@ -44,7 +44,57 @@ def accelerate() -> bool:
         entity=lxml_html.HtmlEntity,
     )
     utils.HTML_PARSER.set_element_class_lookup(lookup)
+    _compare_where_open()
     return True
+
+
+class _CannotWin(Exception):
+    """Readability's text would not be taken, whatever it is."""
+
+
+def _compare_where_open() -> None:
+    """Give readability up as soon as its text cannot be long enough to replace trafilatura's.
+
+    It replaces a text that is not empty and lies in paragraphs only when it is over twice as long
+    (`external._prefer_readability`; in recall mode, which is not ours, earlier). What it returns is
+    made of the page's text, so it is no longer than what is left of that.
+    """
+    from lxml import etree
+    from trafilatura import core, external, utils
+
+    comparison, document = core.compare_extraction, external.ReadabilityDocument
+    if getattr(comparison, "gives_up", False):
+        return
+    texts = etree.XPath(".//text()[not(parent::script or parent::style)]", smart_strings=False)
+    enough = [0]
+
+    def compare(cleaned: Any, raw: Any, body: Any, text: str, options: Any) -> Any:
+        sound = options.focus != "recall" and bool(body.xpath(".//p//text()"))
+        if len(body.findall(".//table")) > len(body.findall(".//p")):
+            sound = False
+        enough[0] = 2 * len(text) if sound else 0
+        return comparison(cleaned, raw, body, text, options)
+
+    def check(tree: Any) -> None:
+        if enough[0]:
+            # It writes "VIDEO" into some frames.
+            most = len(utils.trim("".join(texts(tree)))) + 6 * len(tree.findall(".//iframe"))
+            if most <= enough[0]:
+                raise _CannotWin  # trafilatura then takes it that readability found nothing
+
+    class Document(document):  # type: ignore[misc, valid-type]
+        __slots__ = ()
+
+        def remove_unlikely_candidates(self) -> None:
+            check(self.doc)
+            super().remove_unlikely_candidates()
+
+        def transform_misused_divs_into_paragraphs(self) -> None:
+            check(self.doc)
+            super().transform_misused_divs_into_paragraphs()
+
+    compare.gives_up = True  # type: ignore[attr-defined]
+    core.compare_extraction, external.ReadabilityDocument = compare, Document
 
 
 def searches(xpaths: Any) -> dict[str, Sequence[Search]]:

@@ -24,6 +24,7 @@ from .live import Speed, duration, live_view
 _PLAIN_EVERY_S = 5.0
 _MAX_RUNNING = 20
 _SILENT_S = 60.0
+_NAME, _COUNT = 24, 12  # columns of the table
 
 
 class Display:
@@ -92,7 +93,7 @@ def _line(progress: Progress, seconds: float) -> str:
 def print_status(status: Status) -> None:
     """Print the table of a run, where its dataset is, and what to type next."""
     console = Console(highlight=False)
-    console.print(_row("", "in", "kept", "dropped", "failed", style="bold"))
+    _print_row(console, "", ("in", "kept", "dropped", "failed"), style="bold")
     for stage in status.stages:
         _print_stage(console, stage)
     for stage in status.stages:
@@ -135,7 +136,7 @@ def _print_stage(console: Console, stage: StageStatus) -> None:
         failed = step.failed.total()
         counts = (step.entered, step.kept, step.dropped.total(), failed)
         name = step.name if alone else f"  {step.name}"
-        console.print(_row(name, *(f"{n:,}" if n else "-" for n in counts)))
+        _print_row(console, name, [f"{n:,}" if n else "-" for n in counts])
         reasons = [*_ordered(step.dropped), *(f"failed: {r}" for r in _ordered(step.failed))]
         for line in textwrap.wrap(", ".join(reasons), console.width - 6):
             console.print(f"      {line}", style="red" if failed else "dim", markup=False)
@@ -180,8 +181,14 @@ def _print_running(console: Console, status: Status) -> None:
         console.print(f"Driver:   {what} on {driver['host']}: {driver['state']}", soft_wrap=True)
 
 
-def _row(name: str, *counts: str, style: str = "") -> Text:
-    return Text(f"{name:<24}" + "".join(f"{count:>12}" for count in counts), style=style)
+def _print_row(console: Console, name: str, counts: Sequence[str], style: str = "") -> None:
+    """Print a line of the table; in a narrow terminal, the name on a line of its own."""
+    if console.width >= _NAME + len(counts) * _COUNT:
+        text = f"{name:<{_NAME}}" + "".join(f"{count:>{_COUNT}}" for count in counts)
+    else:
+        width = min(_COUNT, console.width // len(counts))
+        text = (f"{name}\n" if name else "") + "".join(f"{count:>{width}}" for count in counts)
+    console.print(Text(text, style=style), soft_wrap=True)
 
 
 def _ordered(reasons: Mapping[str, int]) -> list[str]:
