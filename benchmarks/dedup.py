@@ -6,8 +6,10 @@
     python benchmarks/dedup.py --part gold --gold DIR                McCormick, Clough-Stevenson
     python benchmarks/dedup.py --part scale --documents 10000000     10 GB of disk in $TMPDIR
 
-Both sides get the same input in turn, round after round; figures are medians with the lowest and
-the highest. Times are CPU time, which other load on the machine changes least. Linux only.
+All sides get the same input in turn, round after round; figures are medians with the lowest and
+the highest. datasketch and rensa have no shingles and no clusters; they are given ours
+(`dedup_libraries.py`), at 14 bands of 8 hashes as the others. Times are CPU time, which other load
+on the machine changes least. Linux only.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
 from random import Random
@@ -36,10 +38,12 @@ from dedup_sides import (
     VERIFY,
     Outcome,
     Used,
+    bucket_pairs,
     judge,
     measured,
     run_curate,
     run_datatrove,
+    run_library,
     run_peer,
     stage_seconds,
     write_input,
@@ -50,11 +54,12 @@ from dedup_texts import corpus, make_texts, read_texts, similar_pairs
 from curate.dedup import arrays
 from curate.dedup.minhash import evidence, shingles
 
+_LIBRARIES = ("datasketch", "rensa")
 _SIGNATURE_TEXTS = 1000
 _DUMP = 200_000_000  # documents of a large dump after filtering
 _MODULES = {
     "signatures": ("datatrove", "spacy", "datasketch", "rensa"),
-    "end_to_end": ("datatrove", "spacy"),
+    "end_to_end": ("datatrove", "spacy", "datasketch", "rensa"),
     "clusters": ("datatrove",),
     "gold": ("datatrove", "spacy"),
 }
@@ -99,53 +104,75 @@ def _ratio(ms: Mapping[str, Mapping[str, float]], hash_name: str) -> float:
 
 
 def end_to_end(texts: Sequence[str], rounds: int, folder: Path) -> dict[str, Any]:
-    """Deduplicate with both sides; compare what they took, what they found and what is true."""
+    """Deduplicate with each side; compare what they took, what they found and what is true.
+
+    What is known after a round is said on stderr: all of them may take an hour.
+    """
     write_input(folder, texts)
     modes = {"curate": (0.0, "jaccard"), "curate_verify": (VERIFY, "jaccard")}
     modes["curate_contained"] = (VERIFY, "containment")
-    used: dict[str, list[Used]] = {name: [] for name in ("curate", "datatrove", *modes)}
+    names = ("curate", *_LIBRARIES, "curate_verify", "curate_contained", "datatrove")
+    used: dict[str, list[Used]] = {name: [] for name in names}
     outcomes: dict[str, Outcome] = {}
     stages: dict[str, dict[str, float]] = {}
+    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for turn in range(rounds):
-        for name in used:
+        for name in names:
             run = f"{name}-{turn}"
             if name == "datatrove":
                 outcomes[name], taken = run_datatrove(folder, run, len(texts))
+            elif name in _LIBRARIES:
+                outcomes[name], taken = run_library(folder, run, name)
             else:
                 outcomes[name], taken, stages[name] = run_curate(
                     folder, run, len(texts), *modes[name]
                 )
             used[name].append(taken)
+            print(f"dedup: {run}: {taken}", file=sys.stderr)
             shutil.rmtree(folder / run)
-    sides: dict[str, dict[str, Any]] = {
-        name: {
-            "documents_per_core_second": spread([len(texts) / run.cpu_seconds for run in runs]),
-            "seconds": spread([run.seconds for run in runs]),
-            "cpu_seconds": spread([run.cpu_seconds for run in runs]),
-            "peak_mb": round(max(run.peak_mb for run in runs)),
-            "removed": len(outcomes[name].removed),
-            **({"stage_seconds": stages[name]} if name in stages else {}),
-        }
-        for name, runs in used.items()
-    }
-    per_second = {name: side["documents_per_core_second"]["median"] for name, side in sides.items()}
+        if not found:  # it is the same in every round
+            outcomes["curate"] = replace(outcomes["curate"], pairs=bucket_pairs(texts))
+            found["found"] = compare(texts, outcomes["curate"], outcomes["datatrove"])
+            found["quality"] = quality(texts, outcomes)
+        sides = {name: _side(len(texts), runs, outcomes[name]) for name, runs in used.items()}
+        for name, seconds in stages.items():
+            sides[name]["stage_seconds"] = seconds
+        result = {"documents": len(texts), **sides, **_costs(sides), **found}
+        print(json.dumps(result), file=sys.stderr)
+    return result
+
+
+def _side(documents: int, runs: Sequence[Used], outcome: Outcome) -> dict[str, Any]:
     return {
-        "documents": len(texts),
-        **sides,
-        "ratio": round(per_second["curate"] / per_second["datatrove"], 2),
-        "verify_costs": round(per_second["curate"] / per_second["curate_verify"], 2),
-        "containment_costs": round(per_second["curate"] / per_second["curate_contained"], 2),
-        "found": compare(texts, outcomes["curate"], outcomes["datatrove"]),
-        "quality": quality(texts, outcomes),
+        "documents_per_core_second": spread([documents / run.cpu_seconds for run in runs]),
+        "seconds": spread([run.seconds for run in runs]),
+        "cpu_seconds": spread([run.cpu_seconds for run in runs]),
+        "peak_mb": round(max(run.peak_mb for run in runs)),
+        "removed": len(outcome.removed),
     }
+
+
+def _costs(sides: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """Return how many times the documents of each other side curate does in a second."""
+    per_second = {name: side["documents_per_core_second"]["median"] for name, side in sides.items()}
+    names = {
+        "ratio": "datatrove",
+        **{f"ratio_{name}": name for name in _LIBRARIES},
+        "verify_costs": "curate_verify",
+        "containment_costs": "curate_contained",
+    }
+    return {key: round(per_second["curate"] / per_second[name], 2) for key, name in names.items()}
 
 
 def compare(texts: Sequence[str], ours: Outcome, peer: Outcome) -> dict[str, Any]:
-    """Compare the clusters; those of texts too short for a shingle only curate has."""
+    """Compare pairs and clusters; those of texts too short for a shingle only curate has."""
     has_shingles = np.array([len(shingles(text, PARAMS)) > 0 for text in texts])
     mine, theirs = set(ours.clusters(has_shingles)), set(peer.clusters(has_shingles))
+    pairs = {(low, high) for low, high in ours.pairs or () if has_shingles[[low, high]].all()}
     return {
-        "equal": mine == theirs,
+        "equal": mine == theirs and pairs == peer.pairs,
+        "pairs": {"curate": len(pairs), "datatrove": len(peer.pairs or ())},
         "clusters": {"curate": len(mine), "datatrove": len(theirs), "both": len(mine & theirs)},
         "only_curate": sorted(mine - theirs)[:5],
         "only_datatrove": sorted(theirs - mine)[:5],

@@ -1,15 +1,18 @@
-"""Both sides of `dedup.py`, run as a user runs them, what they found and what it took."""
+"""The sides of `dedup.py`, run as a user runs them, what they found and what it took."""
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import resource
 import subprocess
 import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -22,12 +25,13 @@ from dedup_peers import peak_mb
 from dedup_texts import Set, jaccard
 from numpy.typing import NDArray
 
-from curate.dedup.minhash import MinHashParams
+from curate.dedup.minhash import MinHashParams, bucket_keys
 
 HERE = Path(__file__).parent
 PARAMS = MinHashParams()
 VERIFY = 0.8
 _SAMPLE_S = 0.05
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,11 @@ def measured(command: Sequence[str], log: Path) -> Used:
     Raises:
         SystemExit: it failed; the message ends with the last lines of its output.
     """
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
+    threads = dict.fromkeys(names, "1")
+    # Children that outlive their parent become ours, and so are counted too.
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -60,15 +68,19 @@ def measured(command: Sequence[str], log: Path) -> Used:
         )
         sampler = _Sampler(process.pid)
         sampler.start()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        process.wait()
     seconds = time.perf_counter() - start
+    with suppress(ChildProcessError):
+        while True:
+            os.wait()
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = usage.ru_utime + usage.ru_stime - before.ru_utime - before.ru_stime
     sampler.ended.set()
     sampler.join()
     if process.returncode:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
         raise SystemExit(f"dedup: {' '.join(command)} failed:\n{tail}")
-    return Used(seconds, usage.ru_utime + usage.ru_stime, sampler.peak_mb)
+    return Used(seconds, cpu, sampler.peak_mb)
 
 
 class _Sampler(threading.Thread):
@@ -111,9 +123,11 @@ class Outcome:
 
     Attributes:
         leaders: for each document the one that is kept in its place; itself if it is kept.
+        pairs: documents that share a bucket; None where they were not asked for.
     """
 
     leaders: NDArray[np.int64]
+    pairs: set[tuple[int, int]] | None = None
 
     def clusters(self, among: NDArray[np.bool_] | None = None) -> list[tuple[int, ...]]:
         """Return the clusters of two and more, sorted; of the documents `among` only."""
@@ -160,6 +174,25 @@ def run_curate(
     return Outcome(leaders), used, stage_seconds(out)
 
 
+def bucket_pairs(texts: Sequence[str]) -> set[tuple[int, int]]:
+    """Return the pairs of which curate sees one key; a run links each to the first that has it."""
+    keys = [bucket_keys(text, PARAMS) for text in texts]
+    documents = np.repeat(np.arange(len(texts)), [len(own) for own in keys])
+    return _sharing(np.concatenate(keys), documents)
+
+
+def _sharing(keys: NDArray[np.uint64], documents: NDArray[Any]) -> set[tuple[int, int]]:
+    """Return the pairs of documents that have a row of keys in common."""
+    _, groups = np.unique(keys, axis=0, return_inverse=True)
+    order = np.argsort(groups, kind="stable")
+    ends = np.flatnonzero(np.diff(groups[order])) + 1
+    pairs: set[tuple[int, int]] = set()
+    for group in np.split(documents[order], ends):
+        if len(group) > 1:
+            pairs.update(combinations(sorted(set(group.tolist())), 2))
+    return pairs
+
+
 def stage_seconds(out: Path) -> dict[str, float]:
     """Return the seconds of each stage of a run, by name."""
     seconds: dict[str, float] = defaultdict(float)
@@ -185,7 +218,21 @@ def run_datatrove(folder: Path, name: str, count: int) -> tuple[Outcome, Used]:
     for cluster in members.values():
         (kept,) = set(cluster) - removed
         leaders[cluster] = kept
-    return Outcome(leaders), used
+    bucket = np.dtype([("key", "<u8", (PARAMS.hashes_per_bucket,)), ("document", "<u4")])
+    files = (np.fromfile(path, bucket) for path in home.glob("sigs/bucket_*/*.minhash.sig"))
+    shared = (_sharing(rows["key"], rows["document"]) for rows in files)
+    return Outcome(leaders, {pair for pairs in shared for pair in pairs}), used
+
+
+def run_library(folder: Path, name: str, library: str) -> tuple[Outcome, Used]:
+    """Deduplicate folder/in with datasketch or rensa."""
+    home = folder / name
+    home.mkdir()
+    (home / "in").symlink_to(folder / "in")
+    command = [sys.executable, str(HERE / "dedup_libraries.py"), library, str(home)]
+    used = measured(command, folder / f"{name}.log")
+    pairs = {(low, high) for low, high in np.load(home / "pairs.npy").tolist()}
+    return Outcome(np.load(home / "leaders.npy"), pairs), used
 
 
 def run_peer(*arguments: str) -> dict[str, float]:
@@ -200,15 +247,16 @@ def run_peer(*arguments: str) -> dict[str, float]:
 
 
 def judge(
-    outcome: Outcome, sets: Sequence[Set], truth: dict[tuple[int, int], float], threshold: float
+    outcome: Outcome, sets: Sequence[Set], truth: Mapping[tuple[int, int], float], threshold: float
 ) -> dict[str, Any]:
     """Compare clusters with the pairs that are truly similar.
 
     Returns:
-        Precision and recall of the pairs within clusters; of the documents removed, the share that
-        is truly similar to the one kept for it; and the similar pairs of which both are kept.
+        Precision and recall of the pairs that share a bucket, and of those within clusters; of the
+        documents removed, the share that is truly similar to the one kept for it; and the similar
+        pairs of which both are kept.
     """
-    found = {pair for cluster in outcome.clusters() for pair in combinations(cluster, 2)}
+    together = {pair for cluster in outcome.clusters() for pair in combinations(cluster, 2)}
     removed = outcome.removed
     proven = sum(
         jaccard(sets[number], sets[outcome.leaders[number]]) >= threshold
@@ -216,11 +264,21 @@ def judge(
     )
     gone = set(removed.tolist())
     return {
-        "pairs": len(found),
+        **(_scored("found_", outcome.pairs, truth) if outcome.pairs is not None else {}),
+        **_scored("", together, truth),
         "true_pairs": len(truth),
-        "precision": round(len(found & truth.keys()) / max(1, len(found)), 4),
-        "recall": round(len(found & truth.keys()) / max(1, len(truth)), 4),
         "removed": len(removed),
         "removed_precision": round(proven / max(1, len(removed)), 4),
         "similar_pairs_left": sum(not gone & set(pair) for pair in truth),
+    }
+
+
+def _scored(
+    prefix: str, pairs: set[tuple[int, int]], truth: Mapping[tuple[int, int], float]
+) -> dict[str, Any]:
+    right = len(pairs & truth.keys())
+    return {
+        f"{prefix}pairs": len(pairs),
+        f"{prefix}precision": round(right / max(1, len(pairs)), 4),
+        f"{prefix}recall": round(right / max(1, len(truth)), 4),
     }

@@ -54,12 +54,14 @@ def _signatures(part: Result) -> Iterator[str]:
 def _end_to_end(part: Result) -> Iterator[str]:
     yield f"End to end: {part['documents']} documents, one worker, xxhash"
     yield _row("", "docs/core s", "lowest", "highest", "seconds", "peak MB", "removed")
-    for side in ("curate", "datatrove", "curate_verify", "curate_contained"):
+    names = ("curate", "datatrove", "datasketch", "rensa", "curate_verify", "curate_contained")
+    for side in names:
         taken = part[side]
         cells = taken["seconds"]["median"], taken["peak_mb"], taken["removed"]
         yield _row(side, *_spread(taken["documents_per_core_second"]), *cells)
     yield (
-        f"curate / datatrove: {part['ratio']}; verify takes {part['verify_costs']} times as long,"
+        f"curate / datatrove: {part['ratio']}, / datasketch: {part['ratio_datasketch']}, / rensa: "
+        f"{part['ratio_rensa']}; verify takes {part['verify_costs']} times as long,"
         f" by containment {part['containment_costs']}"
     )
     found = part["found"]
@@ -67,16 +69,23 @@ def _end_to_end(part: Result) -> Iterator[str]:
         f"clusters: {found['clusters']['curate']} by curate, {found['clusters']['datatrove']} by "
         f"datatrove, {found['clusters']['both']} the same; of texts too short for a shingle: "
         f"{found['clusters_of_short_texts']['curate']} by curate (compared as a whole), "
-        f"{found['clusters_of_short_texts']['datatrove']} by datatrove"
+        f"{found['clusters_of_short_texts']['datatrove']} by datatrove; pairs in buckets "
+        + ("and clusters are equal" if found["equal"] else "or clusters DIFFER")
     )
     for measure, sides in part["quality"].items():
-        yield ""
-        yield from _judged(f"against exact {measure.replace('_', ' ')} >= 0.8", sides)
+        truth = f"exact {measure.replace('_', ' ')} >= 0.8"
+        yield f"\nAgainst {truth}: {sides['curate']['true_pairs']} pairs"
+        yield from _judged(sides)
 
 
-def _judged(title: str, sides: Result) -> Iterator[str]:
+def _judged(sides: Result) -> Iterator[str]:
     heads = ("pairs", "precision", "recall", "removed", "of them so", "left")
-    yield _row(title[:30], *heads)
+    found_pairs = {side: found for side, found in sides.items() if "found_pairs" in found}
+    if found_pairs:
+        yield _row("found: sharing a bucket", *heads[:3])
+    for side, found in found_pairs.items():
+        yield _row(side, *(found[f"found_{key}"] for key in heads[:3]))
+    yield _row("and so in one cluster", *heads)
     for side, found in sides.items():
         keys = ("pairs", "precision", "recall", "removed", "removed_precision")
         yield _row(side, *(found[key] for key in keys), found["similar_pairs_left"])
@@ -122,7 +131,7 @@ def _gold(part: Result) -> Iterator[str]:
             sides = {side: value for side, value in found.items() if isinstance(value, Mapping)}
             true = sides["curate"]["true_pairs"]
             yield f"{name}: {true} true pairs, the least similar {found['lowest_similarity']}"
-            yield from _judged("", sides)
+            yield from _judged(sides)
             yield ""
     yield "clough_stevenson: answers that fall together with the text they copied"
     rows = part["clough_stevenson"]

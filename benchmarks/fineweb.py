@@ -1,7 +1,9 @@
 """FineWeb by curate and by datatrove's own example, on the same pages.
 
     python benchmarks/fineweb.py WARC [--rounds 3] [--gate 0.03] [--peer-python PYTHON] [--json]
-    python benchmarks/fineweb.py WARC --growth       cost per page at 1, 3 and 10 times the input
+    python benchmarks/fineweb.py WARC --growth       cost per page at 1, 3 and 10 times the input,
+                                                     and with two workers
+    --pages N                                        of the first N records only
 
 Both run the whole pipeline, from the WARC file to the published dataset, in turn, each in a process
 of its own with one worker. The WARC is written anew as Common Crawl writes it, compressed and with
@@ -29,6 +31,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -144,12 +147,12 @@ def compare(ours: Side, peer: Side) -> dict[str, Any]:
     return {"pages": len(ids), "same": same, "differences": dict(classes.most_common())}
 
 
-def as_crawled(warc: Path, folder: Path) -> Path:
+def as_crawled(warc: Path, folder: Path, pages: int | None) -> Path:
     """Write the records as Common Crawl does: compressed, each with its payload's type."""
     target = folder / "pages.warc.gz"
     with warc.open("rb") as stream, target.open("wb") as output:
         writer = WARCWriter(output, gzip=True)
-        for record in ArchiveIterator(stream):
+        for record in islice(ArchiveIterator(stream), pages):
             kind = record.http_headers and record.http_headers.get_header("Content-Type")
             if kind and not record.rec_headers.get_header(_PAYLOAD_TYPE):
                 record.rec_headers.add_header(_PAYLOAD_TYPE, kind.partition(";")[0].strip())
@@ -158,19 +161,22 @@ def as_crawled(warc: Path, folder: Path) -> Path:
 
 
 def growth(warc: Path, folder: Path, options: dict[str, str]) -> list[dict[str, Any]]:
-    """Return our cost per page for the input once, three and ten times."""
+    """Return our cost per page for the input once, three and ten times, and with two workers."""
     rows = []
-    for times in (1, 3, 10):
-        inputs = folder / f"x{times}"
+    for times, workers in ((1, 1), (3, 1), (10, 1), (10, 2)):
+        inputs = folder / f"x{times}-{workers}"
         inputs.mkdir()
         for number in range(times):
             shutil.copyfile(warc, inputs / f"{number:02}{''.join(warc.suffixes)}")
-        side = Side(f"{times} times")
+        side = Side(f"{times} times, {workers} workers")
         path = inputs / f"*{''.join(warc.suffixes)}"
-        run_curate(side, path, folder / f"out{times}", options, 1)
-        pages = len(side.outcomes) * times
-        rows.append({"times": times, **side.as_json(pages)})
-        shutil.rmtree(folder / f"out{times}")
+        out = folder / "out"
+        run_curate(side, path, out, options, workers)
+        rows.append(
+            {"times": times, "workers": workers, **side.as_json(len(side.outcomes) * times)}
+        )
+        shutil.rmtree(out)
+        shutil.rmtree(inputs)
     return rows
 
 
@@ -180,6 +186,7 @@ def main() -> None:
     )
     parser.add_argument("warc", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--pages", type=int)
     parser.add_argument(
         "--gate", type=float, default=0.03, help="of the run with the language gate"
     )
@@ -190,7 +197,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        warc = as_crawled(options.warc, folder)
+        warc = as_crawled(options.warc, folder, options.pages)
         if options.growth:
             rows = growth(warc, folder, {})
             print(json.dumps(rows) if options.json else "\n".join(map(str, rows)))

@@ -13,6 +13,8 @@ pairs     F1 of pairs of neighbouring words: wrong joins and spliced columns cos
 order     share of the common text that is in order
 tables    F1 of neighbouring cells (ICDAR 2013), on the PDFs that are made here
 pages/s   pages per CPU second
+
+A document without an answer scores 0; why there was none is at the end of its row.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,13 +49,16 @@ def main() -> None:
     parser.add_argument("--copies", type=int, default=5, help="made PDFs of each kind")
     parser.add_argument("--timeout", type=float, default=120, help="CPU seconds for a file")
     parser.add_argument("--memory", type=float, default=4, help="GB for a file")
+    parser.add_argument(
+        "--no-step", dest="step", action="store_false", help="leave out curate as a step"
+    )
     parser.add_argument("--json", action="store_true", help="print one line of JSON")
     arguments = parser.parse_args()
     limits = Limits(arguments.timeout, arguments.memory, 1 << 30)
     made = list(documents(arguments.copies))
     gold = list(_gold(arguments.gold)) if arguments.gold else []
     files = sorted(arguments.pdfs.rglob("*.pdf")) if arguments.pdfs else []
-    results: list[Row] = []
+    results: list[Row] = []  # each is also said when it is there: all may take an hour
     for name in arguments.peers.split(","):
         _say(f"{name} ...")
         isolated = IsolatedExtractor(Peer(name), limits)
@@ -69,7 +74,8 @@ def main() -> None:
             row["files"] = _outcomes(isolated, files)
         isolated.close()
         results.append(row)
-    if files:
+        _say(json.dumps(row))
+    if files and arguments.step:
         results.append({"peer": "curate as a step", "files": _as_a_step(files)})
     print(json.dumps(results) if arguments.json else "\n".join(_report(results)))
 
@@ -83,13 +89,14 @@ def _gold(folder: Path) -> Iterable[Made]:
 def _quality(isolated: IsolatedExtractor, items: Sequence[Made]) -> dict[str, Row]:
     """Return the mean scores of each kind of document; a document without an answer scores 0."""
     kinds: dict[str, Row] = {}
+    reasons: dict[str, Counter[str]] = defaultdict(Counter)
     for item in items:
         sums = kinds.setdefault(item.name, Counter())
         sums["documents"] += 1
         try:
             extracted = isolated.extract(item.payload, "")
         except DocumentError as error:
-            sums["failed"] += 1
+            reasons[item.name][error.reason] += 1
             _say(f"  {item.name}: {error.reason}: {error.message}")
             continue
         sums["words"] += scores.word_f1(extracted.text, item.text)
@@ -99,7 +106,7 @@ def _quality(isolated: IsolatedExtractor, items: Sequence[Made]) -> dict[str, Ro
         sums["tables"] += scores.table_f1(tables, item.tables) if item.tables else 0.0
         sums["cpu_s"] += extracted.metadata["cpu_s"]
         sums["pages"] += num_pages(item.payload)
-    return {name: _means(sums) for name, sums in kinds.items()}
+    return {name: {**_means(sums), "failed": reasons[name]} for name, sums in kinds.items()}
 
 
 def _means(sums: Row) -> Row:
@@ -107,7 +114,7 @@ def _means(sums: Row) -> Row:
     means = {name: sums[name] / count for name in ("words", "pairs", "order", "tables")}
     # The clock of a process may tick in hundredths of a second: few pages have no speed.
     speed = sums["pages"] / sums["cpu_s"] if sums["cpu_s"] >= 1 else None
-    return {**means, "pages_per_s": speed, "documents": count, "failed": sums["failed"]}
+    return {**means, "pages_per_s": speed, "documents": count}
 
 
 def _outcomes(isolated: IsolatedExtractor, files: Sequence[Path]) -> Row:
@@ -159,8 +166,9 @@ def _report(results: Sequence[Row]) -> Iterable[str]:
             if found:
                 tables = f"{found['tables']:>8.3f}" if kind != "gold" else f"{'':>8}"
                 line = "".join(f"{found[name]:>8.3f}" for name in ("words", "pairs", "order"))
-                speed = f"{found['pages_per_s']:>9.1f}" if found["pages_per_s"] else ""
-                yield f"{row['peer']:<20}{line}{tables}{speed}"
+                speed = f"{found['pages_per_s']:.1f}" if found["pages_per_s"] else ""
+                failed = "".join(f"  {n} {reason}" for reason, n in found["failed"].items())
+                yield f"{row['peer']:<20}{line}{tables}{speed:>9}{failed}"
     yield "\nfiles by what became of them"
     for row in results:
         if "files" in row:

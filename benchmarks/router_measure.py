@@ -1,6 +1,7 @@
 """Features and labels of the pages that router_pages.py made, for training and for the benchmark.
 
-Every page is measured as both backends see it, one with its own text and one with liteparse's.
+Every page is measured as both backends see it, with the text that the engine of the same name or
+liteparse gives for it in PdfExtractor.
 What a page with a layer or a broken font needs is settled by the text that came out: by how much of
 the page's own text, as its untouched version gives it, is in there. In between nobody can say, and
 it is left out.
@@ -24,6 +25,7 @@ from typing import Any
 
 from curate.errors import DocumentError
 from curate.extract.pdf_backend import Backend, PdfPage, open_pdf
+from curate.extract.pdf_engines import read_pages
 from curate.extract.routing import HiddenLayers
 from curate.extract.routing_features import page_features
 
@@ -96,7 +98,7 @@ def _measure_group(folder: Path, rows: list[dict[str, Any]]) -> list[Measured]:
             with suppress(DocumentError), open_pdf(payload, backend) as pdf:
                 page = pdf.page(0)
                 if engine not in texts:
-                    texts[engine] = liteparse(payload) if engine == "liteparse" else page.text()
+                    texts[engine] = engine_text(engine, payload)
                 text = texts[engine]
                 if row is rows[0]:
                     originals[engine] = text
@@ -160,12 +162,10 @@ def _pairs(text: str) -> Iterator[str]:
     return (left + right for left, right in pairwise(chars))
 
 
-def liteparse(payload: bytes) -> str:
-    """Return a page as liteparse's Markdown."""
-    import liteparse as library
-
-    parser = library.LiteParse(ocr_enabled=False, output_format="markdown", quiet=True)
+def engine_text(engine: str, payload: bytes) -> str:
+    """Return what the judge is given for a page; none where the engine fails."""
     try:
-        return str(parser.parse(payload).text)
+        (text,) = read_pages(engine, payload, 1)
     except Exception:
         return ""
+    return text or ""

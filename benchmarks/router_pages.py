@@ -3,7 +3,7 @@
     python benchmarks/router_pages.py PDF_FOLDER GOLD_FOLDER OUT [--part 0/2]
 
 PDF_FOLDER holds manifest.jsonl ("file", "sha1", "url", "category") and category folders. OUT gets
-one-page PDFs and pages.jsonl: file, class, label (1: OCR), category, document, group, split.
+one-page PDFs and pages-0.jsonl: file, class, label (1: OCR), category, document, page, split.
 Labels are by construction. Pages as they come were sampled (up to seven a file); those that could
 be anything but clean text (images, hardly any text, odd characters) were labelled by eye, in
 router_real_pages.json, or left out. A group (a document, or the documents of one folder of a source

@@ -211,13 +211,14 @@ def _flags(options: argparse.Namespace) -> list[str]:
 
 
 def _hand_over(plan: Plan, options: argparse.Namespace) -> int:
-    from .cluster import detach, dry_run
+    from .cluster import detach, driver_log, dry_run
     from .report.terminal import print_detached
 
     if options.dry_run:
         print(dry_run(plan, _settings(options), options.detach), end="")
     else:
-        print_detached(detach(plan, _settings(options)), plan, _flags(options))
+        job = detach(plan, _settings(options))
+        print_detached(job, driver_log(plan, _settings(options), job), plan, _flags(options))
     return 0
 
 

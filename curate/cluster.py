@@ -27,7 +27,7 @@ from .executors.slurm.leader import (
     past_leaders,
     read_leader,
 )
-from .executors.slurm.profile import DRIVER, load_profile
+from .executors.slurm.profile import DRIVER, Profile, load_profile
 from .executors.slurm.scripts import script
 from .plan import Plan
 from .run import run
@@ -78,7 +78,7 @@ def drive(
     control = control_folder(plan.out)
     profile = load_profile(settings.profile, [stage.name for stage in plan.stages])
     if job:
-        _submit_successor(control)
+        _submit_successor(control, _logs(profile, control))
     else:
         with suppress(commands.SlurmSilentError):  # the controller is waited for
             commands.jobs(control)
@@ -137,7 +137,7 @@ def detach(plan: Plan, settings: Settings) -> str:
     plan.save()
     for stage in plan.stages:
         Claims(control / "claims" / f"{stage.name}-{stage.fingerprint}").forgive()
-    logs = Path(profile.log_folder or control.resolve() / "logs")
+    logs = _logs(profile, control)
     logs.mkdir(parents=True, exist_ok=True)
     path = control / "scripts" / "driver.sh"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -148,6 +148,12 @@ def detach(plan: Plan, settings: Settings) -> str:
         raise commands.refusal(str(error), path) from error
     except commands.SlurmSilentError as error:
         raise ClusterError(f"Slurm does not answer: {error}\nTry again when it does.") from error
+
+
+def driver_log(plan: Plan, settings: Settings, job: str) -> str:
+    """Return the log file of the job that drives a run."""
+    profile = load_profile(settings.profile, [stage.name for stage in plan.stages])
+    return str(_logs(profile, control_folder(plan.out)) / f"driver-{job}.log")
 
 
 def dry_run(plan: Plan, settings: Settings, detached: bool) -> str:
@@ -169,9 +175,11 @@ def dry_run(plan: Plan, settings: Settings, detached: bool) -> str:
         size = min(number, left, largest, profile.max_array_size or largest)
         title = f"# {planned.name}: {'?' if units is None else left} units left"
         plan_file = control.resolve() / "plans" / f"{planned.name}-DIGEST.json"
-        texts.append(f"{title}\n{stage.script(str(plan_file), 0, size)}" if size else f"{title}\n")
+        texts.append(
+            f"{title}\n{stage.arrays.script(str(plan_file), 0, size)}" if size else f"{title}\n"
+        )
     if detached:
-        logs = Path(profile.log_folder or control.resolve() / "logs")
+        logs = _logs(profile, control)
         texts.append(f"# the driver\n{_driver_script(plan, settings, control, logs)}")
     return "\n".join(texts)
 
@@ -279,7 +287,7 @@ def _check_same(plan: Plan) -> None:
         )
 
 
-def _submit_successor(control: Path) -> None:
+def _submit_successor(control: Path, logs: Path) -> None:
     """Leave a second driver in the queue, which starts when this one ends before the run does."""
     deaths = 0
     for record in past_leaders(control):
@@ -290,10 +298,14 @@ def _submit_successor(control: Path) -> None:
     if deaths >= _MAX_DEATHS and len({record.done for record in past}) == 1:
         raise ClusterError(
             f"{_MAX_DEATHS} drivers in a row died before anything got done.\nSee their logs in"
-            f" {control}/logs and give them more memory: [stages.driver] in the profile."
+            f" {logs} and give them more memory: [stages.driver] in the profile."
         )
     with suppress(commands.SlurmSilentError, commands.RefusedError):
         commands.submit(control / "scripts" / "driver.sh", "--dependency=singleton")
+
+
+def _logs(profile: Profile, control: Path) -> Path:
+    return Path(profile.log_folder or control.resolve() / "logs")
 
 
 def _driver_script(plan: Plan, settings: Settings, control: Path, logs: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from .task import Work
 
 _TARGET_BYTES = 512 << 20
+_FOLDER_BYTES = 100
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class DatasetStage(WholeStage):
         total_rows = sum(rows for _, rows, _ in files)
         total_bytes = sum(size for _, _, size in files)
         count = max(1, -(-total_bytes // self.target_bytes))
-        folder = quote(value, safe="").replace(".", "%2E")
+        folder = folder_of(value)
         units = []
         for index in range(count):
             first, last = total_rows * index // count, total_rows * (index + 1) // count
@@ -142,6 +144,19 @@ class DatasetStage(WholeStage):
                 if first <= position < last:
                     yield doc
                 position += 1
+
+
+def folder_of(value: str) -> str:
+    """Return a partition's folder: its value, quoted; the start of a long one, and its hash.
+
+    It is a part of the names of files, which systems limit to 255 bytes. The + is quoted in values.
+    """
+    folder = quote(value, safe="").replace(".", "%2E")
+    if len(folder) <= _FOLDER_BYTES:
+        return folder
+    start = re.match(r"(?:%..|[^%]){0,20}", folder)
+    assert start is not None
+    return f"{start[0]}+{hashlib.sha256(value.encode()).hexdigest()[:32]}"
 
 
 def part_of(doc: Document, partition: str) -> str:

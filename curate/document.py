@@ -97,11 +97,11 @@ class DocumentWriter:
                 f"metadata {', '.join(unknown)} is set by a step but declared by none;"
                 " name it and its type in the step's `columns`."
             )
-        size = len(_checked("text", doc.text, "string").encode())
-        _checked("id", doc.id, "string")
+        size = len(checked("text", doc.text, "string").encode())
+        checked("id", doc.id, "string")
         for name, value in doc.metadata.items():
             if value is not None:
-                _checked(name, value, self._kinds[name])
+                checked(name, value, self._kinds[name])
         self._rows.append({"id": doc.id, "text": doc.text, **doc.metadata})
         self._bytes += size
         self.rows += 1
@@ -131,7 +131,7 @@ def _kind(pa: Any, arrow_type: Any) -> str:
     return f"list<{arrow_type.value_type}>" if is_list else str(arrow_type)
 
 
-def _checked(name: str, value: Any, kind: str) -> Any:
+def checked(name: str, value: Any, kind: str) -> Any:
     """Return a value that fits its column, so that one that does not costs its document alone."""
     if kind == "string":
         fits = isinstance(value, str) and _encodes(name, value)

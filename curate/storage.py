@@ -7,7 +7,6 @@ object stores do atomically.
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import json
 import os
@@ -15,13 +14,17 @@ import re
 import secrets
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
+from . import listing
 from .errors import CurateError, InputError, StorageError
+from .input_stream import InputStream, reading
+
+_SCRATCH = "curate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,11 @@ def list_inputs(patterns: str) -> list[InputFile]:
 
 
 def _local_inputs(pattern: str) -> Iterator[InputFile]:
-    paths = [pattern] if Path(pattern).is_file() else glob.glob(pattern, recursive=True)
+    try:
+        paths = [pattern] if Path(pattern).is_file() else listing.glob_here(pattern)
+    except OSError as error:
+        where = error.filename or pattern
+        raise InputError(f"{pattern}: {where} cannot be listed: {error.strerror}.") from error
     for path in paths:
         if Path(path).is_file():
             found = Path(path).stat()
@@ -95,11 +102,13 @@ def _local_inputs(pattern: str) -> Iterator[InputFile]:
 def _remote_inputs(pattern: str) -> Iterator[InputFile]:
     fs, key = _filesystem(pattern)
     scheme = pattern.split("://", 1)[0]
+    infos: Mapping[str, Mapping[str, Any]] = {}
     try:
-        if any(char in key for char in "*?["):
-            infos = fs.glob(key, detail=True)
+        if listing.is_glob(key):
+            infos = listing.glob_store(fs, key)
         else:
-            infos = {key: fs.info(key)} if fs.exists(key) else {}
+            with suppress(FileNotFoundError):
+                infos = {key: fs.info(key)}
     except Exception as error:  # every store raises its own kinds
         raise InputError(f"{pattern}: cannot be listed: {error}") from error
     for name, info in infos.items():
@@ -116,64 +125,11 @@ def open_input(path: str) -> BinaryIO:
     Raises:
         InputError: it does not exist or cannot be read, now or later from the stream.
     """
-    with _reading(path):
+    with reading(path):
         if is_remote(path):
             fs, key = _filesystem(path)
-            return cast(BinaryIO, _Input(path, fs.open(key, "rb")))
-        return cast(BinaryIO, _Input(path, Path(path).open("rb")))
-
-
-class _Input:
-    """A file open for reading whose errors no reader can take for damage of what it holds.
-
-    A disk that fails or a store that breaks off says nothing about the documents: the unit is to be
-    tried again. Readers look for OSError and EOFError, which libraries raise of damaged bytes.
-    """
-
-    def __init__(self, path: str, stream: Any) -> None:
-        self._path, self._stream = path, stream
-
-    def read(self, size: int | None = -1) -> bytes:
-        with _reading(self._path):
-            return cast(bytes, self._stream.read(-1 if size is None else size))
-
-    def readinto(self, buffer: Any) -> int:
-        with _reading(self._path):
-            return cast(int, self._stream.readinto(buffer))
-
-    def readline(self, size: int = -1) -> bytes:
-        with _reading(self._path):
-            # The files of fsspec take no size.
-            return cast(bytes, self._stream.readline(*([size] if size >= 0 else [])))
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        with _reading(self._path):
-            return cast(int, self._stream.seek(offset, whence))
-
-    def __iter__(self) -> Iterator[bytes]:
-        while line := self.readline():
-            yield line
-
-    def __enter__(self) -> _Input:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stream.close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-
-@contextmanager
-def _reading(path: str) -> Iterator[None]:
-    """Turn a failed read into an error that costs a try of the unit and no document."""
-    try:
-        yield
-    except CurateError:
-        raise
-    except Exception as error:  # every store raises its own kinds
-        why = getattr(error, "strerror", None) or " ".join(str(error).split())[:300]
-        raise InputError(f"{path}: cannot be read: {why}.") from error
+            return cast(BinaryIO, InputStream(path, fs.open(key, "rb")))
+        return cast(BinaryIO, InputStream(path, Path(path).open("rb")))
 
 
 def read_json(path: str) -> Any:
@@ -186,8 +142,11 @@ def exists(path: str) -> bool:
     """Tell whether a file or folder is there."""
     if is_remote(path):
         fs, key = _filesystem(path)
-        with _reaching(path):
-            return bool(fs.exists(key))
+        # Not its `exists`, which some stores answer with no when they fail.
+        with suppress(FileNotFoundError), _reaching(path):
+            fs.info(key)
+            return True
+        return False
     return Path(path).exists()
 
 
@@ -195,8 +154,9 @@ def file_size(path: str) -> int | None:
     """Return a file's size; None when it is not there."""
     if is_remote(path):
         fs, key = _filesystem(path)
-        with _reaching(path):
-            return int(fs.info(key)["size"]) if fs.exists(key) else None
+        with suppress(FileNotFoundError), _reaching(path):
+            return int(fs.info(key)["size"])
+        return None
     try:
         return Path(path).stat().st_size
     except (FileNotFoundError, NotADirectoryError):
@@ -229,15 +189,25 @@ def _reaching(path: str) -> Iterator[None]:
     except Exception as error:  # every store raises its own kinds
         why = " ".join(str(error).split())[:300]
         raise StorageError(
-            f"{path}: cannot be reached: {why}\nCheck the address and the credentials."
+            f"{path}: cannot be reached: {why}\nCheck the address and the credentials, then"
+            " give the same command again."
         ) from error
+
+
+def files_below(folder: str) -> list[str]:
+    """Return the paths of all files in a folder and in those below it, sorted."""
+    if is_remote(folder):
+        fs, key = _filesystem(folder)
+        with _reaching(folder):
+            return [fs.unstrip_protocol(path) for path in listing.below_in_store(fs, key)]
+    return sorted(str(path) for path in Path(folder).rglob("*") if path.is_file())
 
 
 def remove(path: str) -> None:
     """Remove a file if it is there."""
     if is_remote(path):
         fs, key = _filesystem(path)
-        if fs.exists(key):
+        with suppress(FileNotFoundError), _reaching(path):
             fs.rm_file(key)
     else:
         Path(path).unlink(missing_ok=True)
@@ -250,11 +220,15 @@ class Output:
         self.path = path
         self.bytes = 0
         self._hash = hashlib.sha256()
-        folder = Path(tempfile.gettempdir()) if is_remote(path) else Path(path).parent
-        name = path.rsplit("/", 1)[-1]
+        name = temporary_name(path.rsplit("/", 1)[-1])
         self.closed = False
-        self._temporary = folder / temporary_name(name)
-        with writing(path):
+        if is_remote(path):
+            self._temporary = Path(tempfile.gettempdir(), _SCRATCH + name)
+            self._place = str(self._temporary)
+        else:
+            self._temporary, self._place = Path(path).parent / name, path
+        folder = self._temporary.parent
+        with writing(self._place):
             folder.mkdir(parents=True, exist_ok=True)
             self._stream: IO[bytes] = self._temporary.open("xb")
 
@@ -265,7 +239,7 @@ class Output:
             return view.nbytes  # a writer of Parquet that was given up writes its end when it goes
         self._hash.update(view)
         self.bytes += view.nbytes
-        with writing(self.path):
+        with writing(self._place):
             return self._stream.write(view)
 
     def tell(self) -> int:
@@ -290,14 +264,15 @@ class Output:
         Args:
             replace: whether to replace a file of that name; if not, the one that is there stays.
         """
+        with writing(self._place):
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+            self._stream.close()
         with writing(self.path):
-            self._commit(replace)
+            self._publish(replace)
         self.closed = True
 
-    def _commit(self, replace: bool) -> None:
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
-        self._stream.close()
+    def _publish(self, replace: bool) -> None:
         if is_remote(self.path):
             fs, key = _filesystem(self.path)
             fs.put_file(str(self._temporary), key)
@@ -344,9 +319,10 @@ def writing(path: str) -> Iterator[None]:
         if not isinstance(error, OSError) and not is_remote(path):
             raise
         why = getattr(error, "strerror", None) or " ".join(str(error).split())[:300]
+        option = "TMPDIR" if path.startswith(f"{tempfile.gettempdir()}/{_SCRATCH}.") else "--out"
         raise StorageError(
-            f"{path}: cannot be written: {why}.\nMake room or give another place with --out, then"
-            " give the same command again: it goes on where it was."
+            f"{path}: cannot be written: {why}.\nMake room or give another place with"
+            f" {option}, then give the same command again: it goes on where it was."
         ) from error
 
 
@@ -376,13 +352,20 @@ def temporary_name(name: str) -> str:
 
 
 def remove_leftovers(folder: str) -> None:
-    """Remove temporary files that killed writers of this machine left in a local folder."""
+    """Remove temporary files that killed writers of this machine left.
+
+    Args:
+        folder: where they wrote to. What is written to a store is first in scratch of this machine,
+            which all runs share.
+    """
+    start = ""
     if is_remote(folder):
-        return
+        folder, start = tempfile.gettempdir(), _SCRATCH
     for name in names(folder):
         found = re.search(r"\.([A-Za-z0-9_]*)-(\d+)-[0-9a-f]{8}\.tmp$", name)
-        if found and found[1] == _host() and not _alive(int(found[2])):
-            Path(folder, name).unlink(missing_ok=True)
+        if found and found[1] == _host() and not _alive(int(found[2])) and name.startswith(start):
+            with suppress(PermissionError):  # another user's
+                Path(folder, name).unlink(missing_ok=True)
 
 
 def _alive(pid: int) -> bool:

@@ -64,6 +64,8 @@ def pipeline(
     root: str = "s3://commoncrawl/",
     dump: str = "sample",
     refetch: bool = True,
+    refetch_round: int = 0,
+    earlier: tuple[str, ...] = (),
     replay: str = "",
     contact: str = "",
     engine: Literal["pymupdf", "pdfium", "liteparse", "docling"] = "pymupdf",
@@ -86,6 +88,10 @@ def pipeline(
         root: where the WARC files named in `index` are.
         dump: name of the crawl; says also how many bytes of a file it kept.
         refetch: fetch PDFs that the crawl cut off from where they came from.
+        refetch_round: raise it to ask again for what failed for a cause that may have passed, such
+            as 503 or a timeout; what was fetched is not asked for again.
+        earlier: output folders of earlier runs: what they fetched is sent again only if it has
+            changed since.
         replay: WARC files that answer in place of the web, such as those of an earlier refetch.
         contact: URL or mail address that servers are told in the refetch.
         engine: what reads text layers; "pdfium" and "liteparse" need no AGPL software.
@@ -110,6 +116,8 @@ def pipeline(
         raise DefinitionError("finepdf: ocr_languages is for -p ocr_engine=tesseract.")
     if ocr_budget_pages < -1:
         raise DefinitionError(f"finepdf: ocr_budget_pages={ocr_budget_pages} must be -1 or more.")
+    if (refetch_round or earlier) and not refetch:
+        raise DefinitionError("finepdf: refetch_round and earlier are for -p refetch=true.")
     answers = replay or (SAMPLE_ANSWERS if warcs == SAMPLE and not index else "")
     if refetch and not (answers or contact):
         raise DefinitionError(
@@ -122,9 +130,11 @@ def pipeline(
         else PdfWarcReader(warcs, dump)
     )
     found: StageKind = Stage("find", source=reader)
-    found = exact_dedup(found, by="payload", name="payload")
     if refetch:
-        found = refetched(found, RefetchParams(contact=contact), replay=answers)
+        params = RefetchParams(contact=contact, retry_round=refetch_round)
+        found = refetched(found, params, answers, earlier)
+    # Not before: files that are cut alike may differ in the rest, or one of them may be gone.
+    found = exact_dedup(found, by="payload", name="payload")
     # As much as a refetch takes, and the head of its answer.
     load = LoadPayload(max_record_bytes=257 << 20, max_body_bytes=256 << 20)
     backend: Literal["pymupdf", "pdfium"] = "pymupdf" if engine == "pymupdf" else "pdfium"
@@ -160,10 +170,10 @@ def pipeline(
         ),
     )
     texts = exact_dedup(cleaned, by="text", ignore_whitespace=True, within="language")
-    params = MinHashParams(
+    minhash = MinHashParams(
         ngram_size=5, num_buckets=32, hashes_per_bucket=10, hash="xxhash", max_chars=1_000_000
     )
-    deduped = minhash_dedup(texts, params, within="language")
+    deduped = minhash_dedup(texts, minhash, within="language")
     published = Stage(
         # DIFFERS: FinePDFs counts Llama 3.2's tokens, whose files have a licence of their own; its
         # later filter of English by a trained classifier (fw_edu) is not part of this pipeline.

@@ -69,6 +69,7 @@ class HostileServer:
         self.robots = robots
         self.visits: list[Visit] = []
         self.delay_s = 0.0
+        self.recovered = False
         self._log = log
         self._certificate = certificate
         self._open: Counter[str] = Counter()
@@ -149,22 +150,39 @@ class HostileServer:
     async def _answer(self, path: str, headers: dict[str, str], writer: Writer) -> bool:
         """Do what the path says; return whether the connection stays open."""
         if path == "robots.txt":
-            return await self._robots(writer)
+            return await self._robots(headers, writer)
         kind, _, rest = path.partition("/")
         behaviour: Callable[..., Coroutine[Any, Any, bool]] = getattr(self, f"_{kind}")
         return await behaviour(rest, headers, writer)
 
-    async def _robots(self, writer: Writer) -> bool:
+    async def _robots(self, headers: dict[str, str], writer: Writer) -> bool:
         if self.robots is None:
             return await _send(writer, "404 Not Found", b"")
         if self.robots == "hang":
             return await self._hang("", {}, writer)
         if self.robots.isdigit():
             return await _send(writer, f"{self.robots} Busy", b"")
-        return await _send(writer, "200 OK", self.robots.encode(), "Content-Type: text/plain")
+        return await _send_version(writer, headers, self.robots.encode(), "r1")
 
     async def _pdf(self, name: str, headers: dict[str, str], writer: Writer) -> bool:
-        return await _send(writer, "200 OK", pdf(name), 'ETag: "v1"')
+        return await _send_version(writer, headers, pdf(name), "v1")
+
+    async def _dated(self, name: str, headers: dict[str, str], writer: Writer) -> bool:
+        date = "Sat, 01 Mar 2025 10:00:00 GMT"
+        if headers.get("if-modified-since") == date.lower():
+            return await _send(writer, "304 Not Modified", None)
+        return await _send(writer, "200 OK", pdf(name), f"Last-Modified: {date}")
+
+    async def _edited(self, name: str, headers: dict[str, str], writer: Writer) -> bool:
+        """Another version each time."""
+        version = self.paths().count(f"edited/{name}")
+        return await _send_version(writer, headers, pdf(f"{name}{version}"), f"v{version}")
+
+    async def _later(self, name: str, headers: dict[str, str], writer: Writer) -> bool:
+        """Busy until it has recovered."""
+        if self.recovered:
+            return await self._pdf(name, headers, writer)
+        return await _send(writer, "503 Busy", b"")
 
     async def _html(self, name: str, headers: dict[str, str], writer: Writer) -> bool:
         body = b"<!DOCTYPE html><p>Please log in.</p>" * 10_000
@@ -311,11 +329,19 @@ class HostileServer:
         )
 
 
-async def _send(writer: Writer, status: str, body: bytes, *headers: str) -> bool:
-    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
-    writer.write("\r\n".join(lines).encode() + body)
+async def _send(writer: Writer, status: str, body: bytes | None, *headers: str) -> bool:
+    length = [] if body is None else [f"Content-Length: {len(body)}"]
+    lines = [f"HTTP/1.1 {status}", *length, *headers, "", ""]
+    writer.write("\r\n".join(lines).encode() + (body or b""))
     await writer.drain()
     return True
+
+
+async def _send_version(writer: Writer, headers: dict[str, str], body: bytes, tag: str) -> bool:
+    """Send a body, unless the client says that it has it."""
+    if headers.get("if-none-match") == f'"{tag}"':
+        return await _send(writer, "304 Not Modified", None, f'ETag: "{tag}"')
+    return await _send(writer, "200 OK", body, f'ETag: "{tag}"')
 
 
 def _abort(writer: Writer) -> bool:

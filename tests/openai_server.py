@@ -90,6 +90,8 @@ class Handler(BaseHTTPRequestHandler):
             self.whole(401, {"error": {"message": "wrong key"}})
         elif mood == "no list":
             self.whole(404, {"detail": "Not Found"})
+        elif mood == "website":
+            self.whole(200, None)
         else:
             self.whole(200, {"object": "list", "data": [{"id": MODEL}, {"id": "other"}]})
 

@@ -237,6 +237,8 @@ def test_an_index_finds_the_same_files(crawl: Cli) -> None:
         (("ocr_budget_pages=-5",), "ocr_budget_pages=-5"),
         (("warcs=other.warc.gz",), "contact"),
         (("replay=missing.warc.gz",), "missing.warc.gz"),
+        (("refetch=false", "refetch_round=1"), "refetch=true"),
+        (("earlier=nowhere",), "nowhere"),
         (("languages=xxx_Xxxx",), "xxx_Xxxx"),
     ],
 )

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import gzip
-import io
-import json
 import os
-import resource
 import zlib
-from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from curate.readers.warc import WarcReader
 
+from .hostile_files import measure
 from .warc_files import http, page, record
 
-CPU_S = 60
+READER = WarcReader("x")
 MEMORY_BYTES = 600 << 20  # on top of what the process has
 
 
@@ -124,56 +120,10 @@ FILES: dict[str, tuple[Callable[[], bytes], dict[str, int]]] = {
 }
 
 
-def measure(data: bytes) -> tuple[dict[str, int], float, float, int]:
-    """Read a file in a process with the limits.
-
-    Returns:
-        What became of its records, CPU seconds, MB of memory, exit status.
-    """
-    reading, writing = os.pipe()
-    child = os.fork()
-    if not child:
-        resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
-        mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (mapped + MEMORY_BYTES,) * 2)
-        before = resource.getrusage(resource.RUSAGE_SELF)
-        fates: Counter[str] = Counter()
-        try:
-            for _, fate in WarcReader("x").read("x", io.BytesIO(data)):
-                fates[fate.reason if fate else "kept"] += 1
-        except MemoryError:
-            os._exit(1)
-        after = resource.getrusage(resource.RUSAGE_SELF)
-        seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        megabytes = (after.ru_maxrss - before.ru_maxrss) / 1024
-        os.write(writing, json.dumps([fates, seconds, megabytes]).encode())
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as stream:
-        answer = stream.read()
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    fates_, seconds, megabytes = json.loads(answer or "[{}, 0.0, 0.0]")
-    return fates_, seconds, megabytes, status
-
-
 @pytest.mark.parametrize("name", FILES)
 def test_a_hostile_archive_is_read_within_bounds(name: str) -> None:
     """Each ends with the outcome named, under 60 CPU seconds and 600 MB; the next page is read."""
     make, expected = FILES[name]
-    fates, _, _, status = measure(make())
-    assert status == 0, "it took more memory or time than it may"
-    assert fates == expected
-
-
-def main() -> None:
-    """Print the table: `python -m tests.test_hostile_warc`."""
-    for name, (make, _) in FILES.items():
-        data = make()
-        fates, seconds, megabytes, status = measure(data)
-        print(
-            f"{name}: {len(data):,} bytes, {seconds:.1f} s, {megabytes:.0f} MB, {fates or status}"
-        )
-
-
-if __name__ == "__main__":
-    main()
+    outcome = measure(READER, make(), MEMORY_BYTES)
+    assert outcome.status == 0, "it took more memory or time than it may"
+    assert outcome.found == expected

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import errno
+import glob
 import gzip
 import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import fsspec
+import fsspec.implementations.local
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from curate.errors import CurateError, DocumentError, InputError
+from curate.errors import CurateError, DocumentError, InputError, StorageError
 from curate.extract.isolation import IsolatedExtractor, Limits
 from curate.readers.records import JsonlReader, ParquetReader
 from curate.readers.warc import WarcReader
 from curate.steps import Extracted, Extractor, Reader
-from curate.storage import open_input
+from curate.storage import (
+    exists,
+    file_size,
+    files_below,
+    list_inputs,
+    names,
+    open_input,
+    remove,
+)
 
 from .conftest import Cli
 from .warc_files import page
@@ -57,6 +67,26 @@ class BrokenFile(io.BytesIO):
 
 
 fsspec.register_implementation("broken", BrokenStore, clobber=True)
+
+
+class BrokenFolders(fsspec.implementations.local.LocalFileSystem):  # type: ignore[misc]  # as above
+    """A store that cannot list the folders, or say what a file is, whose names say so."""
+
+    protocol = "gaps"
+    cachable = False
+
+    def ls(self, path: str, detail: bool = False, **named: Any) -> Any:
+        if "fails" in Path(path).name:
+            raise OSError(errno.EBUSY, "Please reduce your request rate.")
+        return super().ls(path, detail=detail, **named)
+
+    def info(self, path: str, **named: Any) -> Any:
+        if "fails" in Path(path).name:
+            raise OSError(errno.EBUSY, "Please reduce your request rate.")
+        return super().info(path, **named)
+
+
+fsspec.register_implementation("gaps", BrokenFolders, clobber=True)
 
 
 def zstd(data: bytes) -> bytes:
@@ -197,3 +227,79 @@ def test_a_step_that_finds_the_disk_full_costs_no_document(cli: Cli) -> None:
     assert not (cli.folder / "full").exists()
     assert cli.status()["load"]["failed"] == 0
     assert cli.status()["load"]["kept"] == 120
+
+
+def write_tree(folder: Path, *files: str) -> None:
+    for file in files:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_text("x")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("*/warc/*.gz", ["1/warc/a.gz", "2/warc/b.gz"]),
+        ("**/*.gz", ["1/warc/a.gz", "1/wat/c.gz", "2/warc/b.gz", "top.gz"]),
+        ("**", ["1/warc/a.gz", "1/wat/c.gz", "1/wat/note", "2/warc/b.gz", "top.gz"]),
+        ("[1-2]/wa?/*", ["1/wat/c.gz", "1/wat/note"]),
+        ("*.gz", ["top.gz"]),
+        ("top.gz", ["top.gz"]),
+    ],
+)
+def test_a_glob_in_a_store_is_what_it_is_elsewhere(
+    tmp_path: Path, pattern: str, expected: list[str]
+) -> None:
+    """As on this machine, and there as Python's own."""
+    write_tree(tmp_path, "1/warc/a.gz", "1/wat/c.gz", "1/wat/note", "2/warc/b.gz", "top.gz")
+    for start in ("", "gaps://"):
+        found = [file.path for file in list_inputs(f"{start}{tmp_path}/{pattern}")]
+        assert found == [f"{start}{tmp_path}/{name}" for name in expected]
+    write_tree(tmp_path, ".hidden/warc/a.gz", "1/.b.gz")
+    paths = (Path(path) for path in glob.glob(f"{tmp_path}/{pattern}", recursive=True))
+    own = [file.path for file in list_inputs(f"{tmp_path}/{pattern}")]
+    assert own == sorted(str(path) for path in paths if path.is_file())
+
+
+@pytest.mark.parametrize("pattern", ["*/warc/*.gz", "**/*.gz", "*/warc-fails/*.gz"])
+def test_a_folder_that_a_store_cannot_list_is_an_error(tmp_path: Path, pattern: str) -> None:
+    """Not fewer inputs, from which a smaller dataset would be made in silence."""
+    write_tree(tmp_path, "1/warc/a.gz", "2-fails/warc/b.gz", "3/warc-fails/c.gz")
+    with pytest.raises(InputError, match=r"cannot be listed: .*reduce your request rate"):
+        list_inputs(f"gaps://{tmp_path}/{pattern}")
+
+
+def test_a_folder_here_that_cannot_be_listed_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as one of a file server that is gone; relative paths are as they were given."""
+    monkeypatch.chdir(tmp_path)
+    write_tree(tmp_path, "in/1/a.gz", "in/2/b.gz", "in/c.gz")
+    assert [file.path for file in list_inputs("in/*/*.gz, ./in/*.gz")] == [
+        "./in/c.gz",
+        "in/1/a.gz",
+        "in/2/b.gz",
+    ]
+    monkeypatch.setattr(os, "scandir", failing_at("in/2/", os.scandir))
+    with pytest.raises(InputError, match="in/2/ cannot be listed: Input/output error"):
+        list_inputs("in/*/*.gz")
+
+
+def failing_at(folder: str, scandir: Callable[[str], Any]) -> Callable[[str], Any]:
+    def scan(path: str) -> Any:
+        if path == folder:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+        return scandir(path)
+
+    return scan
+
+
+def test_a_store_that_does_not_answer_says_nothing_of_what_is_there(tmp_path: Path) -> None:
+    """Otherwise what is done would be taken for missing, and done again."""
+    path = f"gaps://{tmp_path}/fails"
+    for ask in (exists, file_size, names, files_below):
+        with pytest.raises(StorageError, match="cannot be reached"):
+            ask(path)
+    missing = f"gaps://{tmp_path}/missing"
+    assert (exists(missing), file_size(missing), names(missing)) == (False, None, [])
+    assert files_below(missing) == []
+    remove(missing)

@@ -144,9 +144,26 @@ def test_an_overloaded_server_ends_the_unit_and_not_its_pages(mood: str, said: s
 def test_a_server_that_is_not_there_ends_the_unit(server: OpenAiServer) -> None:
     server.shutdown()
     server.server_close()
-    with pytest.raises(CurateError, match="no connection") as failure:
+    with pytest.raises(CurateError, match="no connection: Connection refused") as failure:
         ask(server, attempts=2)
     assert "run again" in str(failure.value)
+    assert server.url in str(failure.value)
+    # A terminal shows no more of it.
+    assert len(str(failure.value)) < 250
+
+
+def test_a_name_that_is_no_server_is_told(server: OpenAiServer) -> None:
+    nowhere = replace(endpoint(server, attempts=1), url="http://no-such-host.invalid/v1")
+    with pytest.raises(CurateError, match=r"no-such-host\.invalid/v1: no connection: \w"):
+        Client(nowhere).read(IMAGE, DIGEST, TOKENS)
+
+
+def test_a_web_site_is_no_endpoint() -> None:
+    """Its pages are not taken for answers, so that no document is published unread for it."""
+    with serving("website") as server:
+        with pytest.raises(DefinitionError, match=r"/models is not JSON but .*\n.*/v1\."):
+            ask(server)
+        assert not server.asked
 
 
 def test_a_model_that_is_not_served_is_refused_with_those_that_are(server: OpenAiServer) -> None:

@@ -313,6 +313,14 @@ def test_in_a_short_document_the_header_stays_on_the_first_page(num_pages: int) 
     assert after(PdfBoilerplate(), pages) == [pages[0], *headed([], num_pages)[1:]]
 
 
+@pytest.mark.parametrize(("num_pages", "goes"), [(2, False), (3, True), (4, True), (5, True)])
+def test_a_cover_has_no_header(num_pages: int, goes: bool) -> None:
+    """In a short document it stays on the page after the cover, the first that has it."""
+    pages = ["Annual report of ACME", *headed(["ACME Report {page}"], num_pages - 1)]
+    kept = [*pages[:2], *headed([], num_pages - 1)[1:]] if goes else pages
+    assert after(PdfBoilerplate(), pages) == kept
+
+
 def test_in_a_short_document_the_header_must_be_on_each_page() -> None:
     pages = [*headed(["ACME Report"], 3), "other words"]
     assert after(PdfBoilerplate(), pages) == pages
@@ -343,6 +351,10 @@ def test_in_a_short_document_the_header_must_be_on_each_page() -> None:
         ("1 2 3 4 5", "1 2 3 4 5"),
         ("a = b + c", "a = b + c"),
         ("| T A B L E |\n|---|", "| T A B L E |\n|---|"),
+        ("1 Scope . . . . . . . 7", "1 Scope ... 7"),
+        ("| Scope ........ | 7 |", "| Scope ... | 7 |"),
+        ("he waited . . . . .", "he waited . . . . ."),
+        ("```\na ........\n```", "```\na ........\n```"),
         ("the end\n.", "the end."),
         ("the end\n……", "the end……"),
         ("the end\n\n.", "the end\n\n."),

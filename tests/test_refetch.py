@@ -97,6 +97,7 @@ OUTCOMES = [
     ("to/http://172.16.0.1/", "blocked_address"),
     ("to/http://100.64.0.1/", "blocked_address"),
     ("to/http://169.254.169.254/latest/meta-data/", "blocked_address"),
+    ("to/http://168.63.129.16/metadata/", "blocked_address"),
     ("to/http://0.0.0.0/", "blocked_address"),
     ("to/http://0x7f.1/", "bad_redirect"),
     ("to/http://localhost/", "blocked_address"),
@@ -316,6 +317,8 @@ def test_the_address_is_checked_where_the_socket_opens(tmp_path: Path) -> None:
         ("192.168.255.255", False),
         ("198.18.0.1", False),
         ("224.0.0.1", False),
+        ("168.63.129.15", True),
+        ("168.63.129.16", False),  # Azure's metadata
         ("240.0.0.1", False),
         ("255.255.255.255", False),
         ("0.1.2.3", False),
@@ -540,6 +543,7 @@ def test_a_site_is_one_piece_of_work() -> None:
         {"max_connections": 0},
         {"requests_per_second": -1},
         {"total_timeout_s": 0},
+        {"retry_round": -1},
         {"allow_hosts": ("http://localhost/",)},
     ],
 )

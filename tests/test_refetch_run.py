@@ -36,14 +36,15 @@ from curate.readers.records import JsonlReader
 
 
 def pipeline(paths: str = "in/*.jsonl", allow: tuple[str, ...] = (), replay: str = "",
-             rate: float = 0.0, per_unit: int = 1000, retry: int = 0) -> Pipeline:
+             rate: float = 0.0, per_unit: int = 1000, retry: int = 0,
+             earlier: tuple[str, ...] = ()) -> Pipeline:
     keep = (("url", "string"), ("is_truncated", "bool"))
     found = Stage("find", source=JsonlReader(paths, keep=keep))
     params = RefetchParams(
         requests_per_second=rate, connections_per_host=1, max_attempts=2, backoff_s=0.01,
         allow_hosts=allow, urls_per_unit=per_unit, retry_round=retry,
     )
-    return Pipeline("toy", output=refetch(found, params, replay))
+    return Pipeline("toy", output=refetch(found, params, replay, earlier))
 """
 
 

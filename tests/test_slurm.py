@@ -9,7 +9,7 @@ import pytest
 
 from .conftest import ROOT, Cli, dataset_bytes, manifest_times, write_input
 from .slurm.cluster import Cluster
-from .slurm.runs import LONG, finishes, kill_task, many, same, until, waiting
+from .slurm.runs import LONG, WAIT, finishes, in_terminal, kill_task, many, same, until, waiting
 
 pytestmark = pytest.mark.slurm
 
@@ -183,6 +183,18 @@ def test_several_workers_share_a_task(slurm: Cli) -> None:
     slurm("run", "toy.py", "--out", "calm")
     slurm("run", "toy.py", "--executor", "slurm", "--tasks", "2", "--workers", "3")
     same(slurm)
+
+
+def test_in_a_terminal_a_run_is_shown_as_it_goes_on(slurm: Cli) -> None:
+    """What is worked on and how many tasks run; then the dataset; `show` prints, and ends."""
+    write_input(slurm.folder, "d", [f"{LONG}, before", WAIT, f"{LONG}, after"])
+    flag = slurm.folder / "flag"
+    flag.touch()
+    run = ("run", "toy.py", "--executor", "slurm")
+    shown = in_terminal(slurm, *run, until="1 tasks running", then=flag.unlink)
+    assert "curate status runs/toy --json" in shown
+    shown = in_terminal(slurm, "show", "runs/toy", "--kept", "--limit", "2", then=lambda: None)
+    assert "a-22" in shown and "a-23" in shown
 
 
 def test_fineweb_on_three_nodes_is_what_it_is_here(slurm: Cli) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
+import time
+from pathlib import Path
 
 import pytest
 
@@ -57,10 +60,15 @@ def test_a_controller_that_is_killed_and_comes_back_is_waited_for(
 
 
 def test_a_driver_that_is_killed_is_started_again(slurm: Cli) -> None:
-    """The tasks go on; the same command takes the run up where it is."""
+    """`status` says that nobody drives; the tasks go on; the same command takes the run up."""
     process = waiting(slurm)
     process.kill()
     process.communicate()
+    (beat,) = (slurm.folder / "runs/toy/slurm/drivers").iterdir()
+    long_ago = time.time() - 605
+    os.utime(beat, (long_ago, long_ago))
+    told = slurm("status", "runs/toy").stdout
+    assert "last heard of 10 min ago" in told and "the command below drives on" in told
     before = manifest_times(slurm.folder, "load")
     assert running(slurm)
     (slurm.folder / "flag").unlink()
@@ -96,9 +104,16 @@ def test_a_detached_run_finishes_by_itself(slurm: Cli, cluster: Cluster) -> None
     write_input(slurm.folder, "d", [LONG, WAIT, LONG])
     slurm("run", "toy.py", "--out", "calm")
     (slurm.folder / "flag").touch()
-    told = slurm("run", "toy.py", "--executor", "slurm", "--detach").stdout
+    logs = slurm.folder / "logs of mine"
+    (slurm.folder / "cluster.toml").write_text(f'log_folder = "{logs}"\n')
+    options = ("--executor", "slurm", "--profile", "cluster.toml", "--annotate")
+    told = slurm("run", "toy.py", *options, "--detach").stdout
     assert "curate status runs/toy" in told and "curate cancel runs/toy" in told
     until(lambda: running(slurm))
+    follow = next(line for line in told.splitlines() if line.startswith("Follow:"))
+    assert "--profile cluster.toml" in follow and "--annotate" in follow
+    log = Path(told.partition("its log: ")[2].splitlines()[0])
+    assert log.is_file() and log.parent == logs
     driver = json.loads(slurm("status", "runs/toy", "--json").stdout)["driver"]
     assert driver["job"] in told and driver["state"] == "running"
     subprocess.run(
@@ -113,7 +128,7 @@ def test_a_detached_run_finishes_by_itself(slurm: Cli, cluster: Cluster) -> None
     (slurm.folder / "flag").unlink()
     until(lambda: not cluster.jobs())
     same(slurm)
-    assert "nothing left to do" in slurm("run", "toy.py", "--executor", "slurm").stderr
+    assert "nothing left to do" in slurm("run", "toy.py", *options).stderr
 
 
 def test_cancel_stops_a_run_that_can_go_on(slurm: Cli, cluster: Cluster) -> None:

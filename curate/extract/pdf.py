@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 
 from ..document import Document
 from ..errors import DefinitionError, DocumentError
@@ -60,6 +60,8 @@ class PdfExtractor(Extractor):
         memory_gb: what one document may use.
         isolate: extract in a child process; without it the limits on time and memory are off.
     """
+
+    version: ClassVar[int] = 2
 
     engine: str = "pymupdf"
     backend: str = ""

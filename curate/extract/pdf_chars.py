@@ -12,6 +12,13 @@ _SHAPES = re.compile("[\ufb00-\ufb06\ufb13-\ufb17\ufb1d-\ufb4f\ufb50-\ufdfb\ufe7
 _CONTROLS: dict[int, str | None] = dict.fromkeys((*range(32), *range(127, 160), 0xFEFF, 0xFFFF))
 _CONTROLS.update({9: " ", 10: "\n", 11: " ", 12: "\n", 13: "\n", 2: "-", 0xFFFE: "-"})
 _CONTROLS.update({0x2028: "\n", 0x2029: "\n"})
+# What TeX's fonts (T1) have at these places; of fonts that do not say so the places are left.
+_QUOTES = "\u201c\u201d\u201e\u00ab\u00bb\u2013\u2014"
+_CONTROLS.update(zip(range(0x10, 0x17), _QUOTES, strict=True))
+_CONTROLS.update(zip(range(0x1B, 0x20), ("ff", "fi", "fl", "ffi", "ffl"), strict=True))
+# The same of its older fonts (OT1), whose other ligature is a line end elsewhere.
+_OLD_LIGATURES = {"\x0b": "ff", "\x0c": "fi", "\x0e": "ffi", "\x0f": "ffl"}
+_OLD_LIGATURE = re.compile(f"(?<=[a-z])[{''.join(_OLD_LIGATURES)}](?=[a-z])")
 
 _ACCENTS = {
     "\u00b4": "\u0301",
@@ -38,14 +45,11 @@ _RTL = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 _MARK = re.compile("[\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed]")
 _LETTER = re.compile(r"[^\W\d_]")
 _RTL_SHARE = 0.3
-_RTL_LETTER = "[\u05d0-\u05ea\u0620-\u064a\u066e-\u06d3]"
-_STOP_AFTER = re.compile(rf"(?<={_RTL_LETTER})[.,:،؛؟](?!\S)")
-_STOP_BEFORE = re.compile(rf"(?<!\S)[.,:،؛؟](?={_RTL_LETTER})")
 
 
 def clean(text: str) -> str:
     """Return the text with characters in their plain form; U+FFFD and private use are kept."""
-    text = text.translate(_CONTROLS)
+    text = _OLD_LIGATURE.sub(lambda found: _OLD_LIGATURES[found[0]], text).translate(_CONTROLS)
     if text.isascii():
         return text
     text = _SHAPES.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
@@ -64,11 +68,6 @@ def share_of_marks(text: str) -> float:
     """Return vowel marks per letter of right-to-left text."""
     marks = len(_MARK.findall(text))
     return marks / max(len(_RTL.findall(text)) - marks, 1)
-
-
-def stops_in_place(text: str) -> int:
-    """Return how many more stops stand after right-to-left words, as they are read, than before."""
-    return len(_STOP_AFTER.findall(text)) - len(_STOP_BEFORE.findall(text))
 
 
 def joined_ideographs(text: str) -> str:

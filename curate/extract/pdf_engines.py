@@ -7,14 +7,16 @@ bring a layout of their own.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from typing import Any
 
 from ..errors import DefinitionError, DocumentError
-from .pdf_backend import Pdf, Ruling, TextLine, open_pdf
-from .pdf_chars import clean, is_right_to_left, joined_ideographs, share_of_marks, stops_in_place
+from .pdf_backend import Ruling, TextLine, open_pdf
+from .pdf_chars import clean, is_right_to_left, joined_ideographs, share_of_marks
 from .pdf_layout import Layout, in_markdown, plain_paragraphs
+from .pdf_rtl import are_turned, lines_of_chars, mirrored
 from .pdf_ruled import may_hold_cells
 from .pdf_tables import pipe_table
 
@@ -31,6 +33,8 @@ ENGINES = tuple(DISTRIBUTIONS)
 
 # Fully vowelled text, which PDFium takes apart mark by mark.
 _VOWELLED = 0.2
+# Characters without a meaning that one library has and the other has not, as a share of the text.
+_MORE_LOST = 0.1
 
 
 def version_of(name: str) -> str:
@@ -53,8 +57,7 @@ def read_pages(engine: str, payload: bytes, num_pages: int) -> Pages:
     """Return the text of the first pages of a file, as Markdown.
 
     Right-to-left pages are read by PDFium whatever the engine, as of those measured it alone keeps
-    numbers and Latin words in their place; unless its full stops stand before words, which shows
-    that it turned the line of a file that has its letters in the order they are read.
+    numbers and Latin words in their place.
 
     Raises:
         DocumentError: the engine cannot read the file.
@@ -62,22 +65,42 @@ def read_pages(engine: str, payload: bytes, num_pages: int) -> Pages:
     pages = _ENGINES[engine](payload, num_pages)
     backwards = [i for i, page in enumerate(pages) if page and is_right_to_left(page)]
     if backwards:
-        with open_pdf(payload, "pdfium") as pdf:
-            for i in backwards:
-                other = _right_to_left(pdf, i, engine)
-                if other and stops_in_place(other) >= stops_in_place(pages[i] or ""):
-                    pages[i] = other
+        for i, text in _right_to_left(payload, backwards).items():
+            if text and _share_lost(text) < _share_lost(pages[i] or "") + _MORE_LOST:
+                pages[i] = text
     return [page if page is None else page.strip() for page in pages]
 
 
-def _right_to_left(pdf: Pdf, index: int, engine: str) -> str | None:
-    try:
-        text = pdf.page(index).text() if index < pdf.num_pages else ""
-    except DocumentError:
-        return None
-    if engine == "pymupdf" and share_of_marks(text) > _VOWELLED:
-        return None
-    return plain_paragraphs(text)
+def _share_lost(text: str) -> float:
+    return text.count("\ufffd") / max(len(text), 1)
+
+
+def _right_to_left(payload: bytes, indices: Sequence[int]) -> dict[int, str]:
+    """Return the text of right-to-left pages, by their numbers; of those that can be read.
+
+    Where PDFium turns lines that are in order, or takes vowelled words apart, the places of the
+    letters decide: the page is laid out in a mirror, where it runs from left to right.
+    """
+    from .pdf_pdfium import PdfiumPdf
+
+    found: dict[int, str] = {}
+    placed: dict[int, tuple[list[TextLine], list[Ruling]]] = {}
+    with PdfiumPdf(payload) as pdf:
+        for i in indices:
+            if i >= pdf.num_pages:
+                continue
+            with suppress(DocumentError):
+                page = pdf.page(i)
+                text, chars = page.text(), page.chars()
+                is_turned = are_turned(chars)
+                if is_turned or share_of_marks(text) > _VOWELLED:
+                    lines = lines_of_chars(chars, is_turned)
+                    rulings = page.rulings() if may_hold_cells(lines) else []
+                    placed[i] = mirrored(lines, rulings, page.width)
+                else:
+                    found[i] = plain_paragraphs(text)
+    layout = Layout([lines for lines, _ in placed.values()], [r for _, r in placed.values()])
+    return found | {i: layout.page(at) for at, i in enumerate(placed)}
 
 
 def _with_lines(backend: str) -> Callable[[bytes, int], Pages]:

@@ -6,6 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
 
 from .pdf_backend import Ruling, TextLine
 from .pdf_chars import clean, join, word_counts
@@ -18,8 +20,18 @@ _BULLET = re.compile(
     "\u27a2\u25ba\u25b6\u25b8\u2794\uf0b7\uf0a7\uf0d8\uf0fc\u00b7*–—-])(?:\\s+|$)"
 )
 _NUMBER = re.compile(r"^(\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)])(?:\s+|$)")
+_SECTION = re.compile(r"(?:[A-Z]\.?|\d{1,3})(?:\.\d{1,3})*\.?")
+_OPEN_HYPHEN = re.compile(r"[^\W_][-\u2010\u00ad]$")
+_LONE_NUMBER = re.compile(r"[\W\d_]{1,8}")
+_TITLE = 1.5
 _END = ".!?:;。！？：；…"
 _HEADING = 1.12
+_APART = 0.75  # in sizes: a gap from which on two lines are of two paragraphs
+_MAX_LEADING = 3.0
+_PROSE = 20  # characters in a line
+_LONG = 40
+_RAGGED = 0.6  # of the width: lines of ragged text are at least so long
+_FEW = 5
 _MAX_HEADING_LINES = 4
 _MAX_HEADING_CHARS = 200
 
@@ -54,6 +66,7 @@ class Layout:
         self._body = max(sizes, key=lambda size: (sizes[size], -size)) if sizes else 0.0
         larger = sorted(size for size in sizes if size > _HEADING * self._body)
         self._levels = {size: i for i, size in enumerate(reversed(larger), 1)}
+        self._leading = 1.2 * _leading(self._pages)
         self._counts = word_counts(line.text for lines in self._pages for line in lines)
 
     def page(self, index: int) -> str:
@@ -81,6 +94,9 @@ class Layout:
                 blocks.append(_Block("table", [], item))
             elif blocks and self._goes_on(blocks[-1], item):
                 blocks[-1].lines.append(item)
+            elif blocks and _is_number_of(blocks[-1], item) and self._kind(item) == "heading":
+                blocks[-1].kind = "heading"
+                blocks[-1].lines.append(item)
             else:
                 blocks.append(_Block(self._kind(item), [item]))
         return blocks
@@ -89,7 +105,9 @@ class Layout:
         if _BULLET.match(line.text):
             return "item"
         larger = _rounded(line.size) > _HEADING * self._body
-        if (larger or line.bold) and any(char.isalpha() for char in line.text):
+        # In the middle of a sentence: larger text, or bold, but no title.
+        inside = line.text[0].islower() and line.size < _TITLE * self._body
+        if (larger or line.bold) and not inside and any(char.isalpha() for char in line.text):
             return "heading"
         return "item" if _NUMBER.match(line.text) else "text"
 
@@ -105,14 +123,19 @@ class Layout:
             return _same_row(last, line) and block.kind == "item" and len(last.text) <= 4
         if _same_row(last, line):
             return True
-        hyphen = last.text[-1] in "-\u2010\u00ad"
+        hyphen = _OPEN_HYPHEN.search(last.text) is not None
+        if len(block.lines) == 1 and _LONE_NUMBER.fullmatch(last.text):  # of the page
+            return False
         if line.y1 <= last.y0 or line.x0 > last.x1:  # the next column
-            return hyphen or (last.text[-1] not in _END and line.text[0].islower())
-        if line.y0 - last.y1 > 0.75 * last.size:
+            return hyphen or _is_open(last, line)
+        between = self._leading * last.size - (last.y1 - last.y0)
+        if line.y0 - last.y1 > max(_APART * last.size, between):
             return hyphen and line.text[0].islower() and line.y0 - last.y1 < 3 * last.size
         if block.kind == "item" and _hangs(block, line):
             return True
-        return hyphen or (not _indented(block, line) and _is_full(last, line))
+        return hyphen or (
+            not _indented(block, line) and (_is_full(last, line) or _runs_on(last, line))
+        )
 
     def _markdown(self, block: _Block) -> str:
         if block.table is not None:
@@ -165,6 +188,44 @@ def plain_paragraphs(text: str) -> str:
         longest = max(map(len, lines[max(i - 5, 0) : i + 6]))
         full = len(line) > 40 and len(line) > 0.85 * longest
     return "\n\n".join(paragraphs)
+
+
+def _is_number_of(block: _Block, line: Line) -> bool:
+    """Tell whether a block is the number of the section whose title stands beside it."""
+    if block.table is not None or len(block.lines) > 1:
+        return False
+    number = block.lines[0]
+    same_font = number.bold == line.bold and abs(number.size - line.size) <= 0.12 * line.size
+    return same_font and _SECTION.fullmatch(number.text) is not None and _same_row(number, line)
+
+
+def _is_open(last: Line, line: Line) -> bool:
+    """Tell whether a sentence goes on from one line to another."""
+    return last.text[-1] not in _END and line.text[0].islower()
+
+
+def _runs_on(last: Line, line: Line) -> bool:
+    """Tell whether a sentence goes on below a line that is not full, as in text set ragged."""
+    return (
+        _is_open(last, line)
+        and (last.text[-1].isalpha() or last.text[-1] == ",")
+        and len(last.text) >= _LONG
+        and not (last.mono or line.mono)  # code has its own lines
+        and last.x1 - last.x0 > _RAGGED * (last.right - last.x0)
+        and abs(line.x0 - last.x0) < line.size
+    )
+
+
+def _leading(pages: Sequence[Sequence[Line]]) -> float:
+    """Return how far apart lines of a sentence stand, in sizes; 0 where there are too few."""
+    found = [
+        (line.y0 - last.y0) / last.size
+        for lines in pages
+        for last, line in pairwise(lines)
+        if _is_open(last, line) and len(last.text) >= _PROSE and last.x0 < line.x1
+    ]
+    found = [ratio for ratio in found if 0.5 < ratio < _MAX_LEADING]
+    return median(found) if len(found) >= _FEW else 0.0
 
 
 def _rounded(size: float) -> float:

@@ -20,6 +20,7 @@ _SPACE = 0.2  # in font sizes: a gap from which on two runs are two words
 _CELL = 0.8  # a gap from which on they are two cells
 _OVERLAP = 0.5
 _BOLD = re.compile(r"bold|black|heavy|semibd|demi|-bd|medi$|cmbx|sfbx", re.IGNORECASE)
+_MONO = re.compile(r"mono|courier|typewriter|consol|fixed|menlo|cmtt|sftt", re.IGNORECASE)
 _AROUND = 8
 _MAX_JUMPS = 0.12
 _MAX_ACROSS = 0.2
@@ -41,6 +42,7 @@ class Line:
     y1: float
     size: float
     bold: bool
+    mono: bool = False
     right: float = 0.0  # how far the lines around it reach
 
     @property
@@ -62,7 +64,8 @@ def lines_of(found: Sequence[TextLine]) -> list[Line]:
         seen.add(key)
         bold = bool(_BOLD.search(part.font))
         size = part.size or max(part.y1 - part.y0, 1.0)
-        line = Line(text, part.x0, part.y0, part.x1, part.y1, size, bold)
+        mono = bool(_MONO.search(part.font))
+        line = Line(text, part.x0, part.y0, part.x1, part.y1, size, bold, mono)
         if lines and _follows(lines[-1], line):
             _append(lines[-1], line)
         else:
@@ -136,8 +139,11 @@ def _beside(before: Line, after: Line) -> bool:
     return apart and shared > _OVERLAP * min(before.y1 - before.y0, after.y1 - after.y0)
 
 
-def _by_columns(lines: Sequence[Line]) -> tuple[list[Line], bool]:
+def _by_columns(found: Sequence[Line]) -> tuple[list[Line], bool]:
     """Order lines by their places, and tell whether a gutter runs down between columns of prose."""
+    # What runs along the side of the page, such as where it was downloaded, is beside all of it.
+    lines = [line for line in found if line.upright] or found
+    beside = [line for line in found if not line.upright] if lines is not found else []
     size = median(line.size for line in lines)
     sections: list[list[list[Line]]] = []
     section: list[Line] = []
@@ -151,7 +157,7 @@ def _by_columns(lines: Sequence[Line]) -> tuple[list[Line], bool]:
         covered = both
     sections.append(_columns(section, covered))
     ordered = [line for columns in sections for column in columns for line in column]
-    return ordered, any(len(columns) > 1 for columns in sections)
+    return ordered + beside, any(len(columns) > 1 for columns in sections)
 
 
 def _columns(section: list[Line], spans: Sequence[tuple[float, float]]) -> list[list[Line]]:

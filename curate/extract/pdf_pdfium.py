@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +24,15 @@ from .pdf_backend import (
     rulings_of,
     scale_for,
 )
+from .pdf_pdfium_chars import chars_of
+from .pdf_pdfium_objects import IDENTITY, Matrix, apply, matrix, times, walk
+from .pdf_rtl import Char
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 _INVISIBLE = (raw.FPDF_TEXTRENDERMODE_INVISIBLE, raw.FPDF_TEXTRENDERMODE_CLIP)
-_MAX_DEPTH = 16
 _NEEDS_PASSWORD = (raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY)
 _BLANKS = frozenset((0, 9, 10, 13, 32))
 # What PDFium gives for a hyphen at the end of a line, in the place of the hyphen and of the end.
@@ -42,9 +44,6 @@ _RTL = "\u0590-\u065f\u066e-\u06ef\u06fa-\u08ff\ufb1d-\ufdff\ufe70-\ufefc"
 _RTL_WORD = re.compile(f"[{_RTL}][{_RTL}\ufffd]*[{_RTL}]")
 _PLAIN = {0: None, 13: None, 2: "-\n", 0xFFFE: "-\n"}
 _WIDE_GAP = 0.8
-_IDENTITY = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
-
-Matrix = tuple[float, float, float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +172,7 @@ class PdfiumPage:
     def _word(
         self, reader: Any, first: int, last: int, codes: list[int], fonts: dict[int, str]
     ) -> TextLine:
-        item = raw.FPDFText_GetTextObject(reader, first)
-        address = _address(item)
-        if address not in fonts:
-            fonts[address] = _font_name(item)
+        font = _font_of(raw.FPDFText_GetTextObject(reader, first), fonts)
         boxes = [self._char_box(reader, i) for i in {first, last}]
         x0, y0, x1, y1 = (column for column in zip(*boxes, strict=True))
         return TextLine(
@@ -186,7 +182,7 @@ class PdfiumPage:
             max(x1),
             max(y1),
             size=max(high - low for low, high in zip(y0, y1, strict=True)),
-            font=fonts[address],
+            font=font,
         )
 
     def _char_box(self, reader: Any, index: int) -> tuple[float, float, float, float]:
@@ -194,6 +190,16 @@ class PdfiumPage:
         raw.FPDFText_GetLooseCharBox(reader, index, box)
         xs, ys = zip(self._seen(box.left, box.bottom), self._seen(box.right, box.top), strict=True)
         return min(xs), min(ys), max(xs), max(ys)
+
+    def chars(self) -> list[Char]:
+        """Return the characters with their places."""
+        with reading(self._index):
+            reader = self._page.get_textpage()
+            fonts: dict[int, str] = {}
+            try:
+                return chars_of(reader, self._seen, lambda item: _font_of(item, fonts))
+            finally:
+                reader.close()
 
     def images(self) -> list[Box]:
         """Return the images."""
@@ -236,7 +242,7 @@ class PdfiumPage:
     def _objects(self) -> list[_Object]:
         if self._found is None:
             self._found = []
-            for handle, kind, matrix in _walk(self._page.raw, _IDENTITY, 0):
+            for handle, kind, matrix in walk(self._page.raw, IDENTITY, 0):
                 self._found.append(_Object(handle, kind, matrix, len(self._found)))
         return self._found
 
@@ -284,7 +290,7 @@ class PdfiumPage:
         raw.FPDFPageObj_GetBounds(item.handle, *sides)
         left, bottom, right, top = (side.value for side in sides)
         corners = [(left, bottom), (left, top), (right, bottom), (right, top)]
-        points = [self._seen(*_apply(item.matrix, x, y)) for x, y in corners]
+        points = [self._seen(*apply(item.matrix, x, y)) for x, y in corners]
         xs, ys = [x for x, _ in points], [y for _, y in points]
         return min(xs), min(ys), max(xs), max(ys)
 
@@ -329,50 +335,16 @@ def _joined(words: list[TextLine]) -> TextLine:
     )
 
 
-def _walk(page: Any, outer: Matrix, depth: int) -> Iterator[tuple[Any, int, Matrix]]:
-    """Yield the page's objects in paint order, those of forms in the place of the form."""
-    count, get = (
-        (raw.FPDFFormObj_CountObjects, raw.FPDFFormObj_GetObject)
-        if depth
-        else (raw.FPDFPage_CountObjects, raw.FPDFPage_GetObject)
-    )
-    for i in range(count(page)):
-        handle = get(page, i)
-        kind = raw.FPDFPageObj_GetType(handle)
-        if kind != raw.FPDF_PAGEOBJ_FORM:
-            yield handle, kind, outer
-        elif depth < _MAX_DEPTH:
-            yield from _walk(handle, _times(_matrix(handle), outer), depth + 1)
-
-
-def _matrix(handle: Any) -> Matrix:
-    matrix = raw.FS_MATRIX()
-    if not raw.FPDFPageObj_GetMatrix(handle, matrix):
-        return _IDENTITY
-    return matrix.a, matrix.b, matrix.c, matrix.d, matrix.e, matrix.f
-
-
-def _times(first: Matrix, then: Matrix) -> Matrix:
-    a, b, c, d, e, f = first
-    p, q, r, s, t, u = then
-    return (
-        a * p + b * r,
-        a * q + b * s,
-        c * p + d * r,
-        c * q + d * s,
-        e * p + f * r + t,
-        e * q + f * s + u,
-    )
-
-
-def _apply(matrix: Sequence[float], x: float, y: float) -> tuple[float, float]:
-    a, b, c, d, e, f = matrix
-    return a * x + c * y + e, b * x + d * y + f
-
-
 def _height_factor(item: _Object) -> float:
-    a, b, c, d, _, _ = _times(_matrix(item.handle), item.matrix)
+    a, b, c, d, _, _ = times(matrix(item.handle), item.matrix)
     return float((c * c + d * d) ** 0.5 or (a * a + b * b) ** 0.5)
+
+
+def _font_of(item: Any, known: dict[int, str]) -> str:
+    address = _address(item)
+    if address not in known:
+        known[address] = _font_name(item)
+    return known[address]
 
 
 def _font_name(handle: Any) -> str:

@@ -6,17 +6,23 @@ import io
 import tempfile
 import uuid
 from collections.abc import Sequence
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from .. import __version__
-from ..errors import InputError
+from ..errors import CurateError, InputError
 from ..readers.containers import Raw, pieces
+from ..readers.http_body import parse_response
 from ..readers.warc_records import Record, Window, read_records
 from ..storage import open_input
 from .client import Answer
 
+if TYPE_CHECKING:
+    from yarl import URL
+
+_NOT_MODIFIED = "http://netpreserve.org/warc/1.1/revisit/server-not-modified"
 OUTCOME = "Refetch-Outcome"  # in the metadata record of a URL that gave nothing
 _IN_MEMORY_BYTES = 4 << 20
+_HEAD_BYTES = 1 << 20  # room for the head of an answer beside its body
 _LEVEL = 1  # PDFs are compressed inside; more effort saves under 1 %
 
 
@@ -33,9 +39,9 @@ def encode(
     """
     out = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)
     offset = 0
-    for answer in answers:
+    for answer, after in zip(answers, (*answers[1:], None), strict=False):
         offset = out.tell()
-        _write_pair(out, answer)
+        _write_pair(out, answer, after.archived if after else None)
         answer.close()
     if cause:
         fields = f"{OUTCOME}: {cause}\r\nRefetch-Message: {' '.join(message.split())}\r\n"
@@ -69,6 +75,33 @@ def read_record(path: str, offset: int, max_bytes: int) -> Record:
     return record
 
 
+def load(path: str, offset: int, url: URL, max_bytes: int) -> Answer | None:
+    """Return the archived answer of a URL, of a body up to so many bytes; None if it is gone."""
+    try:
+        record = read_record(path, offset, max_bytes + _HEAD_BYTES)
+    except (CurateError, OSError):
+        return None
+    target = record.fields.get(b"warc-target-uri", b"").decode("latin-1").strip("<> ")
+    if record.kind != "response" or record.cut or target != str(url):
+        return None
+    response = parse_response(record.block)
+    first, *lines = record.block[: response.start].decode("latin-1").splitlines()
+    headers = [
+        (name.strip(), value.strip())
+        for name, colon, value in (line.partition(":") for line in lines)
+        if colon
+    ]
+    body = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)
+    body.write(record.block[response.start :])
+    date, identifier = (
+        record.fields.get(name, b"").decode("latin-1") for name in (b"warc-date", b"warc-record-id")
+    )
+    answer = Answer(url, b"", date, response.status or 0, first[13:].strip(), headers, body)
+    answer.size = len(record.block) - response.start
+    answer.archived = (identifier, date)
+    return answer
+
+
 class _Member:
     """One gzip member that is written to."""
 
@@ -85,7 +118,8 @@ class _Member:
         self._out.write(self._compressor.flush())
 
 
-def _write_pair(out: IO[bytes], answer: Answer) -> None:
+def _write_pair(out: IO[bytes], answer: Answer, confirmed: tuple[str, str] | None) -> None:
+    """Write an answer and its request; what it only confirmed follows as it was archived."""
     from warcio.statusandheaders import StatusAndHeaders
 
     headers = list(answer.headers)
@@ -99,17 +133,25 @@ def _write_pair(out: IO[bytes], answer: Answer) -> None:
     fields = {"WARC-Truncated": "length"} if answer.cut else {}
     if answer.resumed_at:
         fields["Refetch-Resumed-At"] = ", ".join(map(str, answer.resumed_at))
+    if confirmed is not None:
+        fields["WARC-Profile"] = _NOT_MODIFIED
+        fields["WARC-Refers-To"], fields["WARC-Refers-To-Date"] = confirmed
+        fields["WARC-Refers-To-Target-URI"] = str(answer.url)
+    if answer.archived is not None:
+        fields["WARC-Record-ID"] = answer.archived[0]
     answer.body.seek(0)
     status = StatusAndHeaders(f"{answer.status} {answer.reason}", headers, "HTTP/1.1")
     identifier = _write(
         out,
-        "response",
+        "response" if confirmed is None else "revisit",
         str(answer.url),
         answer.body,
         "",
         status,
         {"WARC-Date": answer.date} | fields,
     )
+    if answer.archived is not None:
+        return
     concurrent = {"WARC-Date": answer.date, "WARC-Concurrent-To": identifier}
     content_type = "application/http; msgtype=request"
     _write(out, "request", str(answer.url), answer.request, content_type, None, concurrent)

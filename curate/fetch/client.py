@@ -7,7 +7,7 @@ import re
 import ssl
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -40,6 +40,8 @@ class Answer:
         cut: the body is the start of what was sent.
         resumed_at: where later parts of the body were joined on.
         record: path and offset of the record it was replayed from.
+        archived: id and date of the record of an earlier archive that it is; its server said that
+            it still holds.
     """
 
     url: URL
@@ -53,6 +55,7 @@ class Answer:
     cut: bool = False
     resumed_at: list[int] = field(default_factory=list)
     record: tuple[str, int] | None = None
+    archived: tuple[str, str] | None = None
 
     def header(self, name: str) -> str:
         """Return the first header of that name; "" if there is none."""
@@ -132,7 +135,13 @@ class Client:
         if self._session is not None:
             await self._session.close()
 
-    async def get(self, url: URL, document: bool = True, partial: Answer | None = None) -> Answer:
+    async def get(
+        self,
+        url: URL,
+        document: bool = True,
+        partial: Answer | None = None,
+        conditions: Mapping[str, str] | None = None,
+    ) -> Answer:
         """Ask once for `url`; redirects are not followed.
 
         Args:
@@ -140,11 +149,12 @@ class Client:
             document: a PDF is wanted and checked; else the start of whatever comes is enough.
             partial: what an earlier attempt received of it, with a `validator`, to go on from;
                 it is returned, or raised with, if the server did, else it is the caller's still.
+            conditions: headers that name the version that is archived already.
 
         Raises:
             FetchError: with what was received, if the head of an answer was.
         """
-        headers = {}
+        headers = dict(conditions or {})
         if partial is not None:
             headers = {"Range": f"bytes={partial.size}-", "If-Range": partial.validator}
         deadline = time.monotonic() + self._params.total_timeout_s

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from typing import IO
 
 from ..readers.http_body import BodyTooLarge, decode_body
@@ -23,6 +25,15 @@ def is_coded(coding: str) -> bool:
 def looks_like_pdf(head: bytes) -> bool:
     """Tell whether a body begins as a PDF: the marker is within the first KiB."""
     return b"%PDF-" in head[:HEAD_BYTES]
+
+
+def digest_of(body: IO[bytes]) -> str:
+    """Return the digest of a body as Common Crawl writes it: "sha1:" and base32."""
+    digest = hashlib.sha1(usedforsecurity=False)
+    body.seek(0)
+    while data := body.read(1 << 20):
+        digest.update(data)
+    return "sha1:" + base64.b32encode(digest.digest()).decode()
 
 
 def check_pdf(body: IO[bytes], size: int, coding: str, max_bytes: int) -> None:

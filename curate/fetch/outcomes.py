@@ -103,12 +103,12 @@ class RefetchedStage(WholeStage):
 
     @property
     def columns(self) -> Mapping[str, str]:
-        """Those of the documents, and three more."""
+        """Those of the documents, and three more; `payload_digest` becomes that of what came."""
         return {**self.documents.columns, **_Mark.columns}
 
     def identity(self) -> Mapping[str, Any]:
         """The version."""
-        return {"version": 1}
+        return {"version": 2}
 
     def units(self, sources: Sequence[Iterable[Manifest]]) -> list[Unit]:
         """Return the units of the documents; the name changes with the unit's outcomes."""
@@ -127,13 +127,14 @@ class RefetchedStage(WholeStage):
         """Mark each document."""
         (outcomes,) = work.manifests(self.outcomes)
         group = unit.spec["group"]
-        wanted = ("row", "outcome", "refetch_path", "refetch_offset")
+        wanted = ("row", "outcome", "payload_digest", "refetch_path", "refetch_offset")
         rows = []
         if group is not None:
             rows = work.table(outcomes, wanted, "outcomes", group).to_pylist()
         source = Unit(unit.spec["source_unit"], unit.size)
         with work.open(self.documents, source) as entries:
-            work.flow(entries, (_Mark({row["row"]: row for row in rows}),))
+            digested = "payload_digest" in self.documents.columns
+            work.flow(entries, (_Mark({row["row"]: row for row in rows}, digested),))
 
 
 class _Mark(Annotator):
@@ -142,8 +143,9 @@ class _Mark(Annotator):
     name = "refetched"
     columns = {"refetch": "string", "refetch_path": "string", "refetch_offset": "int64"}
 
-    def __init__(self, outcomes: Mapping[int, Mapping[str, Any]]) -> None:
+    def __init__(self, outcomes: Mapping[int, Mapping[str, Any]], digested: bool) -> None:
         self._outcomes = outcomes
+        self._digested = digested
         self._row = -1
 
     def annotate(self, doc: Document) -> None:
@@ -152,3 +154,6 @@ class _Mark(Annotator):
         doc.metadata["refetch"] = found.get("outcome")
         doc.metadata["refetch_path"] = found.get("refetch_path")
         doc.metadata["refetch_offset"] = found.get("refetch_offset")
+        if self._digested and found.get("refetch_path"):
+            # That of the cut payload says nothing of the whole one: others may begin like it.
+            doc.metadata["payload_digest"] = found["payload_digest"]

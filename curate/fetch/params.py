@@ -15,11 +15,14 @@ from ..errors import DefinitionError
 
 _SPEED_ONLY = (
     *("contact", "requests_per_second", "connections_per_host", "max_connections"),
-    *("backoff_s", "urls_per_unit"),
+    *("backoff_s", "urls_per_unit", "retry_round"),
 )
 _POSITIVE = ("connect_timeout_s", "first_byte_timeout_s", "total_timeout_s", "speed_window_s")
 _COUNTS = ("connections_per_host", "max_connections", "max_attempts", "max_bytes", "urls_per_unit")
-_NOT_NEGATIVE = ("requests_per_second", "min_bytes_per_second", "max_redirects", "backoff_s")
+_NOT_NEGATIVE = (
+    *("requests_per_second", "min_bytes_per_second", "max_redirects", "backoff_s"),
+    "retry_round",
+)
 _TOKEN = re.compile(r"[A-Za-z_-]+\Z")
 
 # Causes that a later try may not meet again; of the statuses those that say so.
@@ -120,7 +123,7 @@ class RefetchParams:
         return f"{self.user_agent}/{__version__}{contact}"
 
     def identity(self) -> Mapping[str, Any]:
-        """What decides outcomes; how fast to ask does not, nor whom to tell about it."""
+        """What decides outcomes; how fast to ask does not, nor how often or whom to tell of it."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _SPEED_ONLY}
 
     @property

@@ -7,7 +7,7 @@ import os
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 
 from ..errors import CurateError
 from ..readers.http_body import parse_response
-from .archive import encode, read_record
-from .client import ROBOTS_BYTES, SAMPLE_BYTES, Answer, Client
+from .archive import encode, load, read_record
+from .client import ROBOTS_BYTES, Answer, Client
+from .content import digest_of
 from .params import PASSING, PASSING_STATUSES, FetchError, RefetchParams, status_cause
 from .robots import Rules, parse_rules, robots_url, seconds_of
 from .store import Entry, Store
+from .trail import Trail, describe, latest, sample
 from .urls import host_of, normal_url, target_of
 
 if TYPE_CHECKING:
@@ -51,15 +53,6 @@ class _Host:
     next_at: float = 0.0
     unanswered: int = 0
     closed: tuple[str, str] = ("", "")
-
-
-@dataclass(slots=True)
-class _Trail:
-    """What was done for one URL."""
-
-    answers: list[Answer] = field(default_factory=list)
-    chain: list[str] = field(default_factory=list)
-    attempts: int = 0
 
 
 class Scheduler:
@@ -156,21 +149,22 @@ class Scheduler:
     async def _fetch(self, asked: str) -> tuple[Entry, list[Answer]]:
         """Fetch one URL, whatever comes."""
         started = time.monotonic()
-        trail = _Trail()
+        trail = Trail()
         entry = Entry(asked, "fetched")
         try:
             answer = await self._follow(normal_url(asked), trail)
             entry.bytes = answer.size
+            if answer.archived is not None:
+                entry.message = f"not modified since it was archived, {answer.archived[1]}"
+            loop = asyncio.get_running_loop()
+            entry.digest = await loop.run_in_executor(self._packers, digest_of, answer.body)
         except FetchError as error:
             entry.outcome, entry.message = error.cause, error.message[:300]
         except CurateError:
             raise
         except Exception as error:  # a library met something that nobody foresaw
             entry.outcome, entry.message = "error", f"{type(error).__name__}: {error}"[:300]
-        entry.chain = tuple(trail.chain)
-        entry.attempts = trail.attempts
-        if trail.answers:
-            entry.status = trail.answers[-1].status
+        describe(entry, trail)
         if self._store is not None:
             entry.seconds = round(time.monotonic() - started, 3)
         return entry, trail.answers
@@ -199,7 +193,7 @@ class Scheduler:
         self._store.add(encoded[0], entry)
         await loop.run_in_executor(self._writer, self._store.commit)
 
-    async def _follow(self, url: URL, trail: _Trail) -> Answer:
+    async def _follow(self, url: URL, trail: Trail) -> Answer:
         """Ask for a URL and for what it redirects to; every hop is held to every rule."""
         seen = {str(url)}
         for _ in range(self._params.max_redirects + 1):
@@ -220,12 +214,31 @@ class Scheduler:
             seen.add(str(url))
         raise FetchError("too_many_redirects", f"more than {self._params.max_redirects}")
 
-    async def _ask(self, url: URL, trail: _Trail, document: bool = True) -> Answer:
-        """Ask until there is an answer that a later attempt would not change.
+    async def _ask(self, url: URL, trail: Trail, document: bool = True) -> Answer:
+        """Ask for a URL; of what is archived already, whether it is still the same.
 
         Raises:
             FetchError: the last one; what was received is in the trail.
         """
+        known = self._store.version(str(url), not document) if self._store else None
+        if known is None or known.offset is None:
+            return await self._insist(url, trail, document)
+        answer = await self._insist(url, trail, document, known.conditions)
+        if answer.status != 304:
+            return answer
+        limit = self._params.max_bytes if document else ROBOTS_BYTES
+        archived = await asyncio.get_running_loop().run_in_executor(
+            self._packers, load, known.path, known.offset, url, limit
+        )
+        if archived is None:  # deleted or damaged, or larger than is wanted now
+            return await self._insist(url, trail, document)
+        trail.answers.append(archived)
+        return archived
+
+    async def _insist(
+        self, url: URL, trail: Trail, document: bool, conditions: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Ask until there is an answer that a later attempt would not change."""
         host = self._host(url)
         partial: Answer | None = None
         attempt = 0
@@ -234,8 +247,8 @@ class Scheduler:
             try:
                 async with self._slot(host):
                     trail.attempts += 1
-                    answer = await self._client.get(url, document, partial)
-                partial = _only(answer, partial)
+                    answer = await self._client.get(url, document, partial, conditions)
+                partial = latest(answer, partial)
                 host.unanswered, self._online = 0, True
                 if answer.status not in PASSING_STATUSES:
                     trail.answers.append(answer)
@@ -248,11 +261,11 @@ class Scheduler:
             except FetchError as failed:
                 error, wait, final = failed, 0.0, False
                 self._count(host, error)
-                partial = _only(error.answer, partial)
+                partial = latest(error.answer, partial)
             last = final or attempt >= self._params.max_attempts
             if last or error.cause not in PASSING or wait > self._params.max_retry_after_s:
                 if partial is not None:
-                    trail.answers.append(_sample(partial))
+                    trail.answers.append(sample(partial))
                 raise error
             if partial is not None and not partial.validator:
                 partial.close()
@@ -327,7 +340,7 @@ class Scheduler:
         return rules
 
     async def _ask_rules(self, asked: URL) -> Rules:
-        trail = _Trail()
+        trail = Trail()
         entry = Entry(str(asked), "fetched", rules=True, seconds=0.0)
         agent = self._params.user_agent
         try:
@@ -337,6 +350,7 @@ class Scheduler:
                 if answer.status not in _REDIRECTS:
                     break
                 url = target_of(url, answer.status, answer.header("location"))
+                trail.chain.append(str(url))
             body, coding = answer.read(), answer.header("content-encoding")
             # A redirect too many is no rules, as 4xx (2.3.1.2).
             rules = parse_rules(answer.status, body, coding, agent)
@@ -349,28 +363,10 @@ class Scheduler:
             else:
                 message = f"robots.txt: {error.cause} {error.message}"
                 rules = Rules(agent, "robots_unreachable", message)
-        entry.attempts = trail.attempts
+        describe(entry, trail)
         if self._store is not None and trail.answers:
-            entry.status = trail.answers[-1].status
             await self._keep(entry, trail.answers)
         else:
             for answer in trail.answers:
                 answer.close()
         return rules
-
-
-def _only(answer: Answer | None, earlier: Answer | None) -> Answer | None:
-    """Return the latest answer and remove the one before it."""
-    if answer is None:
-        return earlier
-    if earlier is not None and earlier is not answer:
-        earlier.close()
-    return answer
-
-
-def _sample(answer: Answer) -> Answer:
-    """Return an answer that gives nothing, with no more of its body than the archive needs."""
-    if answer.size > SAMPLE_BYTES:
-        answer.body.truncate(SAMPLE_BYTES)
-        answer.size, answer.cut = SAMPLE_BYTES, True
-    return answer

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..assets import sha256
@@ -20,7 +20,7 @@ from ..errors import DefinitionError
 from ..manifest import Manifest, StepCounts
 from ..pipeline import Resources, StageKind, Unit, WholeStage
 from ..steps import Failure, Reader
-from ..storage import is_remote, list_inputs
+from ..storage import is_remote, join, list_inputs, names
 from . import tables
 from .outcomes import OutcomeStage, RefetchedStage
 from .params import REASONS, FetchError, RefetchParams
@@ -33,17 +33,25 @@ if TYPE_CHECKING:
 _PREFIXES = 4096
 
 
-def refetch(source: StageKind, params: RefetchParams | None = None, replay: str = "") -> StageKind:
+def refetch(
+    source: StageKind,
+    params: RefetchParams | None = None,
+    replay: str = "",
+    earlier: tuple[str, ...] = (),
+) -> StageKind:
     """Return the stages that fetch truncated documents from where they were crawled.
 
     Every document of the source goes on. Of a truncated one the column `refetch` says "fetched" or
-    why there is nothing, and `refetch_path` and `refetch_offset` where the response is.
+    why there is nothing, and `refetch_path` and `refetch_offset` where the response is. A
+    `payload_digest` becomes that of what was fetched.
 
     Args:
         source: the stage whose documents are looked at; it has the columns `url` and
             `is_truncated`.
         params: how to ask, and what to accept.
         replay: WARC files, comma-separated or globs, that answer in place of the web.
+        earlier: output folders of earlier runs. What they fetched is asked for with its ETag and
+            date, and taken from there where the server says that it has not changed.
     """
     for column in ("url", "is_truncated"):
         if column not in source.columns:
@@ -53,7 +61,7 @@ def refetch(source: StageKind, params: RefetchParams | None = None, replay: str 
             )
     params = params or RefetchParams()
     urls = UrlStage("refetch_urls", source)
-    fetched = RefetchStage("refetch", urls, params, replay)
+    fetched = RefetchStage("refetch", urls, params, replay, earlier)
     outcomes = OutcomeStage("refetch_outcomes", urls, fetched)
     return RefetchedStage("refetched", source, outcomes)
 
@@ -112,6 +120,7 @@ class RefetchStage(WholeStage):
     urls: UrlStage
     params: RefetchParams
     replay: str = ""
+    earlier: tuple[str, ...] = ()
     resources: Resources = Resources()
 
     @property
@@ -120,15 +129,27 @@ class RefetchStage(WholeStage):
         return (self.urls,)
 
     def identity(self) -> Mapping[str, Any]:
-        """What decides outcomes: the limits, and the content of what is replayed."""
-        return {"params": self.params.identity(), "replay": self._replayed(), "version": 1}
+        """What decides outcomes: the limits, and the content of what is replayed.
+
+        The round of retries is not among it: it is in the units' names, so that of what comes
+        after only the units are done again in which an outcome has changed.
+        """
+        for folder in self.earlier:
+            if not names(join(folder, "refetch")):
+                raise DefinitionError(
+                    f"refetch: earlier={folder!r} is no output folder of a run that fetched"
+                    " something: it has no refetch/."
+                )
+        return {"params": self.params.identity(), "replay": self._replayed(), "version": 2}
 
     def units(self, sources: Sequence[Iterable[Manifest]]) -> list[Unit]:
         """Divide the sites into as many ranges as the URLs need."""
         manifests = list(sources[0])
         total = sum(manifest.files["urls"].rows for manifest in manifests)
         count = min(_PREFIXES, max(1, -(-total // self.params.urls_per_unit)))
-        return range_units(count, total, digest_of(manifests))
+        units = range_units(count, total, digest_of(manifests))
+        turn = 0 if self.replay else self.params.retry_round
+        return [replace(unit, name=f"{unit.name}-round{turn}") for unit in units] if turn else units
 
     def process(self, unit: Unit, work: Work) -> None:
         """Fetch; write `outcomes` and a decision for each document."""
@@ -171,7 +192,8 @@ class RefetchStage(WholeStage):
             with replaying(self._paths()) as through:
                 asyncio.run(Scheduler(self.params, None, through).run(urls, done))
         elif urls:
-            store = Store(work.out, unit.spec["first"], unit.spec["last"], self.params)
+            first, last = unit.spec["first"], unit.spec["last"]
+            store = Store(work.out, first, last, self.params, self.earlier)
             asyncio.run(Scheduler(self.params, store).run(urls, done))
         return entries
 
@@ -213,9 +235,8 @@ def _prefix(site: str) -> int:
 def _outcome(entry: Entry | None, problem: str | None) -> dict[str, Any]:
     """Return the columns of an outcome."""
     if entry is None:
-        nothing = dict.fromkeys(
-            ("http_status", "seconds", "bytes", "attempts", "refetch_path", "refetch_offset")
-        )
+        columns = "http_status seconds bytes attempts payload_digest refetch_path refetch_offset"
+        nothing = dict.fromkeys(columns.split())
         return {"outcome": "invalid_url", "message": problem, "redirects": [], **nothing}
     fetched = entry.outcome == "fetched"
     return {
@@ -226,6 +247,7 @@ def _outcome(entry: Entry | None, problem: str | None) -> dict[str, Any]:
         "seconds": entry.seconds,
         "bytes": entry.bytes,
         "attempts": entry.attempts,
+        "payload_digest": entry.digest or None if fetched else None,
         "refetch_path": entry.path if fetched else None,
         "refetch_offset": entry.offset if fetched else None,
     }

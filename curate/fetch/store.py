@@ -17,7 +17,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -37,6 +37,9 @@ class Entry:
 
     Attributes:
         chain: the URLs it redirected to.
+        digest: of the body, as the column `payload_digest` has it.
+        etag: what names this version of the body.
+        modified: when it was changed, as its server writes it.
         seconds: from the first request to the end, waiting included; None in a replay.
         path: the archive that holds the response, and where in it.
         policy: what decided over a failure, and in which round.
@@ -58,6 +61,19 @@ class Entry:
     round: int = 0
     time: float = 0.0
     rules: bool = False
+    digest: str = ""
+    etag: str = ""
+    modified: str = ""
+
+    @property
+    def conditions(self) -> dict[str, str]:
+        """Headers that ask for the body only if it is no longer this one (RFC 9110 13.1)."""
+        named = {"If-None-Match": self.etag, "If-Modified-Since": self.modified}
+        return {
+            name: value
+            for name, value in named.items()
+            if value and value.isascii() and value.isprintable()
+        }
 
 
 class Store:
@@ -68,22 +84,27 @@ class Store:
         first: first prefix of hashes of sites, of 4096.
         last: the prefix that the range ends before.
         params: the present ones.
+        earlier: output folders of earlier runs. What is in their archives is asked for again, but
+            is sent only if it has changed.
     """
 
-    def __init__(self, out: str, first: int, last: int, params: RefetchParams) -> None:
+    def __init__(
+        self, out: str, first: int, last: int, params: RefetchParams, earlier: Sequence[str] = ()
+    ) -> None:
         self.folder = join(out, "refetch")
         self._range = (first, last)
         self._params = params
         self._policy = params.policy
         self._known: dict[tuple[str, bool], Entry] = {}
+        self._versions: dict[tuple[str, bool], Entry] = {}
         self._pending: list[tuple[IO[bytes], Entry]] = []
         self._lock = threading.Lock()
         self._segment: _LocalSegment | _RemoteSegment | None = None
-        for entry in self._journals():
+        for folder in earlier:
+            for entry in self._journals(join(folder, "refetch")):
+                self._note_version(entry)
+        for entry in self._journals(self.folder, mend=True):
             self._keep(entry)
-
-    def __len__(self) -> int:
-        return sum(not rules for _, rules in self._known)
 
     def find(self, url: str) -> Entry | None:
         """Return what became of a URL, if that is still good under the present parameters.
@@ -98,9 +119,15 @@ class Store:
         return None if entry.policy != self._policy or again else entry
 
     def find_rules(self, url: str, max_age_s: float) -> Entry | None:
-        """Return the answer to a question for robots.txt that is not too old."""
+        """Return the answer to a question for robots.txt, if it was one and is not too old."""
         entry = self._known.get((url, True))
-        return entry if entry is not None and time.time() - entry.time < max_age_s else None
+        if entry is None or time.time() - entry.time >= max_age_s or (entry.status or 0) >= 500:
+            return None
+        return entry
+
+    def version(self, url: str, rules: bool) -> Entry | None:
+        """Return what was last received from a URL, redirects past, and can be asked about."""
+        return self._versions.get((url, rules))
 
     def add(self, records: IO[bytes], entry: Entry) -> None:
         """Note records to be written with the next `commit`; `entry.offset` counts from theirs."""
@@ -138,14 +165,22 @@ class Store:
         known = self._known.get(key)
         if known is None or _rank(entry) >= _rank(known):
             self._known[key] = entry
+        self._note_version(entry)
 
-    def _journals(self) -> Iterator[Entry]:
+    def _note_version(self, entry: Entry) -> None:
+        if entry.outcome != "fetched" or entry.status != 200 or not entry.conditions:
+            return
+        key = (entry.chain[-1] if entry.chain else entry.url, entry.rules)
+        if key not in self._versions or entry.time >= self._versions[key].time:
+            self._versions[key] = entry
+
+    def _journals(self, folder: str, mend: bool = False) -> Iterator[Entry]:
         first, last = self._range
-        for name in names(self.folder):
+        for name in names(folder):
             found = _JOURNAL.match(name)
             if found and int(found[1], 16) < last and int(found[2], 16) > first:
-                path = join(self.folder, name)
-                if not is_remote(path):
+                path = join(folder, name)
+                if mend and not is_remote(path):
                     _repair(Path(path))
                 yield from read_journal(path)
 

@@ -50,6 +50,7 @@ def outcome_schema() -> Any:
             ("seconds", pa.float64()),
             ("bytes", pa.int64()),
             ("attempts", pa.int32()),
+            ("payload_digest", pa.string()),  # of what was fetched
             ("refetch_path", pa.string()),
             ("refetch_offset", pa.int64()),
         ]
@@ -85,7 +86,6 @@ def read_range(
 
 def digest(rows: Sequence[dict[str, Any]]) -> str:
     """Return a name for what documents get of their outcomes."""
-    wanted = [
-        [row[name] for name in ("row", "outcome", "refetch_path", "refetch_offset")] for row in rows
-    ]
+    names = ("row", "outcome", "payload_digest", "refetch_path", "refetch_offset")
+    wanted = [[row[name] for name in names] for row in rows]
     return hashlib.sha256(repr(wanted).encode()).hexdigest()[:10]

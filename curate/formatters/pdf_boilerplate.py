@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 from ..document import Document
 from ..errors import DefinitionError
@@ -36,9 +37,10 @@ class PdfBoilerplate(PagesStep):
     the title of a chapter below that of the book, go as well; up to `max_lines` at either end.
     Lines without a word are data: the numbers in them count, and they go only beside others; so do
     numbers in captions ("Figure 3"). Pages without text and whole pages that come again do not
-    count. In a document of fewer pages than `min_pages` a line must be on each, two at least, and
-    stays on the first, so that none is lost. So does a line on `min_run` neighbouring pages or
-    more, or on every other page, such as the title of a chapter in a long book.
+    count. In a document of fewer pages than `min_pages` a line must be on each, or on each but the
+    first, a cover; on two at least, and it stays on the first that has it, so that none is lost. So
+    does a line on `min_run` neighbouring pages or more, or on every other page, such as the title
+    of a chapter in a long book.
 
     Args:
         min_page_ratio: share of the pages with text.
@@ -48,6 +50,7 @@ class PdfBoilerplate(PagesStep):
     """
 
     name = "pdf_boilerplate"
+    version: ClassVar[int] = 2
 
     min_page_ratio: float = 0.25
     min_pages: int = 5
@@ -105,9 +108,25 @@ class PdfBoilerplate(PagesStep):
         """
         edges = [list(map(_key, edge)) for edge in lines]
         taken = [0] * len(edges)
-        needed = max(self.min_pages, self.min_page_ratio * len(counted))
         if is_short:
-            needed = max(2, len(counted))
+            self._take_heads(edges, counted, taken, max(2, len(counted)))
+            if len(counted) > 2:
+                second = counted[1]
+                before = taken[second]
+                self._take_heads(edges, counted[1:], taken, len(counted) - 1)
+                taken[second] = before
+            return taken
+        self._take_heads(
+            edges, counted, taken, max(self.min_pages, self.min_page_ratio * len(counted))
+        )
+        while self.min_run and self._take_runs(lines, counted, taken):
+            pass
+        return taken
+
+    def _take_heads(
+        self, edges: list[list[_Key]], counted: list[int], taken: list[int], needed: float
+    ) -> None:
+        """Take lines that are on so many of the pages that count, from all that have them."""
         refused: set[tuple[_Key, ...]] = set()
         while head := _most_common_head(
             [edges[page][taken[page] :] for page in counted], refused, needed
@@ -118,9 +137,6 @@ class PdfBoilerplate(PagesStep):
             for page, edge in enumerate(edges):
                 if tuple(edge[taken[page] : taken[page] + len(head)]) == head:
                     taken[page] += len(head)
-        while not is_short and self.min_run and self._take_runs(lines, counted, taken):
-            pass
-        return taken
 
     def _take_runs(self, lines: list[list[str]], counted: list[int], taken: list[int]) -> bool:
         """Take lines of pages in a row, from all but the first; say whether there were any."""

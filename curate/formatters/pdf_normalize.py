@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 from ..document import Document
 from ..pages import PagesStep
@@ -48,6 +49,9 @@ _WORD_GAP = re.compile(r"\s{2,}")
 _STRAY = frozenset(".,;:!?…»”’。，、；：！？）】」』》〉،؛؟।॥")
 _LONGEST_STRAY = 3
 
+# Dots that lead the eye, as from a title to its page.
+_LEADER = re.compile(r"[.…](?: ?[.…]){5,}")
+
 _PRIVATE_OR_LOST = re.compile(
     "[\ue000-\uf8ff\ufffd\U000f0000-\U000ffffd\U00100000-\U0010fffd]",
 )
@@ -61,7 +65,11 @@ class PdfNormalizer(PagesStep):
     at the start of a line becomes a word; a line of up to three closing punctuation marks joins the
     line before; private-use characters and U+FFFD go; of blank lines in a row one stays; white
     space at both ends goes. Of code and tables only the private characters change.
+
+    DIFFERS: of six dots and more in a row, as tables of contents are full of, three stay.
     """
+
+    version: ClassVar[int] = 2
 
     name = "pdf_normalizer"
 
@@ -73,6 +81,8 @@ def _normalized(page: str) -> str:
     kept: list[str] = []
     joins = False  # whether the line before is prose, to which a stray mark belongs
     for line, is_prose in _with_markers(page.split("\n")):
+        if is_prose or is_table_row(line):
+            line = _LEADER.sub("...", line)
         if is_prose:
             line = _spelled(line)
             if joins and _is_stray(line):

@@ -15,11 +15,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from .. import storage
 from ..errors import CurateError, DefinitionError
+from .http_reasons import retry_after, said, why_unreachable
 from .page_image import TOKEN_SIDE, png
 from .repetition import is_invented, repeats
 
@@ -32,13 +32,13 @@ PROMPT = (
     " and do not add anything that is not on the page."
 )
 
+_EXAMPLE = "http://gpu-1:8000/v1"
 _NOT_IN_FINGERPRINT = {"fingerprint": False}
 _VERSION = 1  # of what is asked and how the answer is judged; raised, it makes the cache ask again
 # Tokens that the prompt and the frame of a conversation may take.
 _PROMPT_TOKENS = 256
 _CONNECT_S = 30.0
 _LONGEST_WAIT_S = 120.0
-_LONGEST_RETRY_AFTER_S = 600.0
 _NO_LIST = (400, 404, 405, 422)
 _OVERLOADED = (408, 409, 425, 429, 502, 503, 504)
 # Another run may have more luck with these pages, or a server that is set up otherwise.
@@ -82,7 +82,7 @@ class Endpoint:
         if not self.url.startswith(("http://", "https://")) or not self.model:
             raise DefinitionError(
                 f"ocr: endpoint url={self.url!r}, model={self.model!r}: give the base URL, such as"
-                " http://gpu-1:8000/v1, and the name of the model it serves."
+                f" {_EXAMPLE}, and the name of the model it serves."
             )
         for name in ("repetition_penalty", "deadline_s", "concurrency", "attempts", "backoff_s"):
             if getattr(self, name) <= 0:
@@ -190,7 +190,8 @@ class Client:
                         return Answer("", again.page, 0, 0)
                     raise CurateError(
                         f"ocr: {endpoint.url}: {again} ({endpoint.attempts} attempts).\nSee that"
-                        " the server runs, and run again: pages in the cache are not asked twice."
+                        " the server runs and the URL is right, and run again: what it has read is"
+                        " kept."
                     ) from again
                 longest = min(endpoint.backoff_s * 2**attempt, _LONGEST_WAIT_S)
                 wait = random.uniform(0, longest)
@@ -229,8 +230,13 @@ class Client:
         with self._request("GET", "models", None, time.monotonic()) as response:
             try:
                 return [str(model["id"]) for model in response.json()["data"]]
-            except (ValueError, KeyError, TypeError):
+            except (KeyError, TypeError):
                 return None
+            except ValueError:
+                raise DefinitionError(
+                    f"ocr: {self._endpoint.url}/models is not JSON but {said(response.text)!r}."
+                    f"\nGive the base URL of an OpenAI-compatible server, such as {_EXAMPLE}."
+                ) from None
 
     def _request(self, method: str, path: str, body: Any, started: float) -> requests.Response:
         import requests
@@ -246,7 +252,7 @@ class Client:
             page = "timeout" if body else None
             raise _Retry(page, f"no answer in {endpoint.deadline_s} s") from error
         except (requests.ConnectionError, requests.Timeout) as error:
-            raise _Retry(None, f"no connection: {error}"[:300]) from error
+            raise _Retry(None, f"no connection: {why_unreachable(error)}") from error
         # Servers that do not list their models answer so.
         if response.status_code == 200 or (not body and response.status_code in _NO_LIST):
             return response
@@ -256,16 +262,17 @@ class Client:
     def _refuse(self, response: requests.Response) -> None:
         status = response.status_code
         with response:
-            said = response.text[:300]
+            answer = said(response.text)
         if status in _OVERLOADED:
-            raise _Retry(None, f"HTTP {status}", _retry_after(response.headers))
+            raise _Retry(None, f"HTTP {status}", retry_after(response.headers))
         if status >= 500:
-            raise _Retry("http_500", f"HTTP {status}", _retry_after(response.headers))
+            raise _Retry("http_500", f"HTTP {status}", retry_after(response.headers))
         if status in (400, 413, 422):
-            raise _Refused(said)
+            raise _Refused(answer)
         raise DefinitionError(
-            f"ocr: {self._endpoint.url} refuses: HTTP {status}: {' '.join(said.split())}"
-            f"\nSee the model ({self._endpoint.model}), the URL and the key."
+            f"ocr: {self._endpoint.url} refuses: HTTP {status}: {answer}"
+            f"\nSee the URL (such servers answer below /v1, as in {_EXAMPLE}), the model"
+            f" ({self._endpoint.model}) and the key."
         )
 
     def _ask(self, image: str, visual_tokens: int) -> Answer:
@@ -281,7 +288,7 @@ class Client:
         self._answers = True
         return answer
 
-    def _check_refusal(self, said: str, visual_tokens: int) -> None:
+    def _check_refusal(self, answer: str, visual_tokens: int) -> None:
         """See, once, that the server does not refuse every page: that is no page's fault."""
         import numpy as np
 
@@ -294,7 +301,7 @@ class Client:
                 self._request("POST", "chat/completions", body, time.monotonic()).close()
             except _Refused:
                 raise DefinitionError(
-                    f"ocr: {self._endpoint.url} refuses every page: {' '.join(said.split())}"
+                    f"ocr: {self._endpoint.url} refuses every page: {answer}"
                     f"\nSee that it takes images and {self._endpoint.context_tokens} tokens in all;"
                     " set Endpoint(context_tokens=..., repetition_penalty=1) to what it takes."
                 ) from None
@@ -375,16 +382,5 @@ def _events(response: requests.Response, deadline: float) -> Iterator[Any]:
     except requests.RequestException as error:
         # A timeout while reading is a ConnectionError for requests.
         late = time.monotonic() > deadline
-        raise _Retry("timeout" if late else None, f"the answer broke off: {error}") from error
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    value = headers.get("Retry-After", "")
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = parsedate_to_datetime(value).timestamp() - time.time()
-        except (ValueError, TypeError):
-            return None
-    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER_S)
+        broken = f"the answer broke off: {why_unreachable(error)}"
+        raise _Retry("timeout" if late else None, broken) from error

@@ -18,6 +18,7 @@ from ..status import Status, read_status
 
 _REASONS = 5
 _WORKERS = 8
+_DRIVER_SILENT_S = 120.0  # it says every few seconds that it lives
 _WATCH_EVERY_S = 2.0
 # Between stages nothing is worked on for a moment; later the run has ended, and lacks something.
 _IDLE_S = 30.0
@@ -139,7 +140,8 @@ def watch(out: str, until: Callable[[], bool] = lambda: False) -> Status:
             status = read_status(out)
             live.update(_overview(status, speed, began), refresh=True)
             complete = all(stage.units == stage.done for stage in status.stages)
-            waits = status.driver is not None and status.driver["state"] == RUNNING
+            driver = status.driver or {"state": "", "age_s": 0.0}
+            waits = driver["state"] == RUNNING and driver["age_s"] < _DRIVER_SILENT_S
             if status.running or waits:
                 worked = began
             if complete or until() or began - worked > _IDLE_S:

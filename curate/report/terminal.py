@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..executors.progress import FailedUnit, Progress
+from ..executors.slurm.leader import RUNNING
 from ..explain.safe_text import visible
 from ..plan import Plan
 from ..status import StageStatus, Status
@@ -178,7 +179,12 @@ def _print_running(console: Console, status: Status) -> None:
     if status.driver is not None:
         driver = status.driver
         what = f"job {driver['job']}" if driver["job"] else f"process {driver['pid']}"
-        console.print(f"Driver:   {what} on {driver['host']}: {driver['state']}", soft_wrap=True)
+        state = driver["state"]
+        if state == RUNNING and driver["age_s"] > _SILENT_S:
+            state = f"last heard of {duration(driver['age_s'])} ago"
+            if any(stage.units != stage.done for stage in status.stages):
+                state += "; if its job is not in the queue, the command below drives on"
+        console.print(f"Driver:   {what} on {driver['host']}: {state}", soft_wrap=True)
 
 
 def _print_row(console: Console, name: str, counts: Sequence[str], style: str = "") -> None:
@@ -212,10 +218,10 @@ def print_given_up(
     print(f"Mend the cause, then try again: {command}", file=sys.stderr)
 
 
-def print_detached(job: str, plan: Plan, flags: Sequence[str]) -> None:
+def print_detached(job: str, log: str, plan: Plan, flags: Sequence[str]) -> None:
     """Print how to follow a run that a job drives."""
     print(
-        f"Job {job} drives the run; its log: {plan.out}/slurm/logs/driver-{job}.log"
+        f"Job {job} drives the run; its log: {log}"
         f"\nShow:     curate status {plan.out}"
         f"\nFollow:   {run_command(plan.path, plan.given, plan.out, flags)}"
         f"\nStop:     curate cancel {plan.out}"

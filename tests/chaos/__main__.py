@@ -19,6 +19,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--first", type=int, default=0, help="the number of the first round")
     parser.add_argument("--pipeline", choices=sorted(KINDS), default="fineweb")
+    parser.add_argument("--story", action="store_true", help="tell what befell each round")
     options = parser.parse_args()
     deadline = time.monotonic() + options.minutes * 60
     done = blows = broken = 0
@@ -33,9 +34,12 @@ def main() -> int:
             blows += result.blows
             print(f"{result.name}: {'BROKEN' if result.broken else 'equal'}, ", end="")
             print(f"{result.blows} blows, {result.seconds:.1f} s", flush=True)
-            if result.broken:
-                broken += 1
+            if result.broken or options.story:
                 print("\n".join([*result.story, result.broken]), flush=True)
+            broken += bool(result.broken)
+        if chaos.proxy:
+            told = (f"{kind} {count}" for kind, count in sorted(chaos.proxy.faults.items()))
+            print(f"requests that failed: {', '.join(told)}")
     print(f"{done} rounds, {blows} blows, {broken} broken; seed {options.seed}", flush=True)
     return 1 if broken else 0
 

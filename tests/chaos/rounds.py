@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import random
-import shutil
 import subprocess
 import sys
 import time
@@ -14,13 +12,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from curate.explain.verify import verify
-
 from .corpus import write_pages, write_pdfs
 from .disturb import FULL, Blow, SmallDisk, before_start, choose, make_room, strike
+from .places import ROOT, LocalPlace, Place, RemotePlace
 from .processes import MARK, processes
+from .store import FaultyProxy, Store, environment
 
-ROOT = Path(__file__).parents[2]
 _HANGS_S = 900.0
 _DISK_MB = 64
 
@@ -31,18 +28,23 @@ class Broken(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A pipeline as it is run here."""
+    """A pipeline as it is run here.
+
+    Attributes:
+        remote: inputs and output lie in a store of objects that fails now and then.
+    """
 
     pipeline: str
-    parameters: tuple[str, ...]
     write_inputs: Callable[[Path], list[str]]
+    parameters: tuple[str, ...] = ()
+    remote: bool = False
 
 
 KINDS = {
-    "fineweb": Kind("pipelines/fineweb.py", ("warcs=in/*.warc.gz",), write_pages),
-    "finepdf": Kind(
-        "pipelines/finepdf.py", ("warcs=in/*.warc.gz", "refetch=no", "ocr=off"), write_pdfs
-    ),
+    "fineweb": Kind("pipelines/fineweb.py", write_pages),
+    "fineweb-s3": Kind("pipelines/fineweb.py", write_pages, remote=True),
+    "finepdf": Kind("pipelines/finepdf.py", write_pdfs, ("refetch=no", "ocr=off")),
+    "finepdf-s3": Kind("pipelines/finepdf.py", write_pdfs, ("refetch=no", "ocr=off"), remote=True),
 }
 
 
@@ -74,43 +76,68 @@ class Chaos:
         self.disk = SmallDisk(folder / "disk", _DISK_MB)
         self.expected: dict[str, str] = {}
         self.usual_s = 0.0
+        self.store: Store | None = None
+        self.proxy: FaultyProxy | None = None
 
     def __enter__(self) -> Chaos:
         """Make the undisturbed run that all others must equal."""
-        place = self._place("undisturbed", self.names)
+        try:
+            if self.kind.remote:
+                self.store = Store()
+                self.proxy = FaultyProxy(self.store.url)
+            self._learn()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def _learn(self) -> None:
+        place = self._place("undisturbed")
+        place.lay(self.names)
         started = time.monotonic()
         code, output = self._command(place, "undisturbed", 2, [], Result("undisturbed"))
         if code != 0:
             raise Broken(f"the undisturbed run ended with exit code {code}:\n{output}")
         self.usual_s = time.monotonic() - started
-        self.expected = contents(place / "out")
+        self.expected = place.contents()
         if not any("dataset/data/" in name for name in self.expected):
             raise Broken("the undisturbed run published nothing")
-        shutil.rmtree(place)
-        return self
+        place.remove()
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take away the disk and end the store."""
         self.disk.close()
+        for one in (self.proxy, self.store):
+            if one is not None:
+                one.close()
 
     def round(self, seed: int, number: int) -> Result:
         """Do one round; what is chosen depends on the seed and the number alone."""
         random_ = random.Random(f"{seed}/{number}")
         result = Result(f"seed {seed} round {number}")
         mark = f"{os.getpid()}-{seed}-{number}"
-        place = self._place(f"round-{number}", self.names)
+        place = self._place(f"round-{seed}-{number}")
         started = time.monotonic()
         try:
             for _ in range(random_.choice((1, 1, 2, 3))):
                 names = self._choose_inputs(random_)
-                self._lay(place, names)
+                place.lay(names)
                 blows = choose(random_, self.usual_s)
                 if not self.disk.small:
                     blows = [blow for blow in blows if blow.kind != FULL]
                 result.story.append(f"{len(names)} inputs")
+                if self.proxy:
+                    self.proxy.seed = f"{seed}/{number}"
+                    self.proxy.rate = random_.choice((0.01, 0.03, 0.1))
                 self._attempt(place, mark, random_.randint(1, 3), blows, result)
-            self._lay(place, self.names)
+            place.lay(self.names)
+            if self.proxy:
+                self.proxy.rate = 0.0
             self._finish(place, mark, random_.randint(1, 3), result)
-            shutil.rmtree(place)
+            place.remove()
         except Broken as broken:
             result.broken = str(broken)
         finally:
@@ -122,53 +149,64 @@ class Chaos:
         return result
 
     def _attempt(
-        self, place: Path, mark: str, workers: int, blows: Sequence[Blow], result: Result
-    ) -> None:
-        before = manifest_times(place / "out")
+        self, place: Place, mark: str, workers: int, blows: Sequence[Blow], result: Result
+    ) -> int:
+        before = place.done()
+        faults = self.proxy.faults.total() if self.proxy else 0
         code, output = self._command(place, mark, workers, blows, result)
         result.story[-1] += f", {workers} workers: exit code {code}"
+        if self.proxy:
+            faults = self.proxy.faults.total() - faults
+            result.blows += faults
+            result.story[-1] += f", {faults} requests failed"
         make_room(self.disk.folder)
-        if code not in (0, 1, 130, 143, -2, -9, -15):
+        # 2: the inputs cannot be listed, which a store that fails brings about.
+        if code not in (0, 1, 130, 143, -2, -9, -15, *([2] if self.kind.remote else [])):
             raise Broken(f"exit code {code}:\n{output[-3000:]}")
+        if "Traceback (most recent" in output:
+            raise Broken(f"a defect is reported, not a failure:\n{output[-6000:]}")
         self._check_quiet(mark)
-        self._check_whole(place / "out")
-        after = manifest_times(place / "out")
+        found = place.faults()
+        if found:
+            raise Broken(f"verify: {found}")
+        after = place.done()
         again = [name for name, when in before.items() if after.get(name, when) != when]
         if again:
             raise Broken(f"done twice: {again}")
+        return code
 
-    def _finish(self, place: Path, mark: str, workers: int, result: Result) -> None:
+    def _finish(self, place: Place, mark: str, workers: int, result: Result) -> None:
         result.story.append("undisturbed")
-        self._attempt(place, mark, workers, [], result)
-        if not result.story[-1].endswith("exit code 0"):
+        if self._attempt(place, mark, workers, [], result):
             raise Broken("the last, undisturbed command failed")
-        found = contents(place / "out")
+        found = place.contents()
         differing = sorted(name for name in self.expected if found.get(name) != self.expected[name])
         published = {name for name in found if name.startswith("dataset/data/")}
         foreign = sorted(published - self.expected.keys())
         if differing or foreign:
             raise Broken(f"differ: {differing}; do not belong here: {foreign}")
-        left = [str(path) for path in (place / "out").rglob(".*.tmp")]
+        left = place.leftovers()
         if left:
             raise Broken(f"left behind: {left}")
 
     def _command(
-        self, place: Path, mark: str, workers: int, blows: Sequence[Blow], result: Result
+        self, place: Place, mark: str, workers: int, blows: Sequence[Blow], result: Result
     ) -> tuple[int, str]:
         """Give the command, strike, and return its exit code and what it said."""
         words = [sys.executable, "-m", "curate", "run", str(ROOT / self.kind.pipeline)]
-        for parameter in self.kind.parameters:
+        for parameter in (f"warcs={place.inputs}", *self.kind.parameters):
             words += ["-p", parameter]
         with (self.folder / f"{mark}.log").open("w+b") as log:
             process = subprocess.Popen(
-                [*words, "--out", "out", "--workers", str(workers), "--json"],
-                cwd=place,
+                [*words, "--out", place.out, "--workers", str(workers), "--json"],
+                cwd=place.folder,
                 env={
                     **os.environ,
+                    **(environment(self.proxy.url, 2) if self.proxy else {}),
                     **self.environment,
                     MARK: mark,
                     "PYTHONPATH": str(ROOT),
-                    "TMPDIR": str(place / "tmp"),
+                    "TMPDIR": str(place.folder / "tmp"),
                 },
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -191,21 +229,9 @@ class Chaos:
         Path(log.name).unlink()
         return code, output
 
-    def _place(self, name: str, names: Sequence[str]) -> Path:
-        place = self.disk.folder / name
-        (place / "in").mkdir(parents=True)
-        (place / "tmp").mkdir()
-        self._lay(place, names)
-        return place
-
-    def _lay(self, place: Path, names: Sequence[str]) -> None:
-        """Make these files, and no others, the inputs."""
-        there = {path.name for path in (place / "in").iterdir()}
-        for name in there - set(names):
-            (place / "in" / name).unlink()
-        for name in set(names) - there:
-            source = name.removeprefix("more-")
-            (place / "in" / name).symlink_to(self.folder / "inputs" / source)
+    def _place(self, name: str) -> Place:
+        folder, files = self.disk.folder / name, self.folder / "inputs"
+        return RemotePlace(folder, files, self.store) if self.store else LocalPlace(folder, files)
 
     def _choose_inputs(self, random_: random.Random) -> list[str]:
         """Return all inputs; now and then some of them, or one that is gone later."""
@@ -223,30 +249,3 @@ class Chaos:
             if time.monotonic() > deadline:
                 raise Broken(f"still running: {left}")
             time.sleep(0.02)
-
-    def _check_whole(self, out: Path) -> None:
-        """What is done is whole at any moment, and the ledger balances."""
-        if not (out / "run.json").exists():
-            return
-        findings = verify(str(out))
-        if findings.faults:
-            raise Broken(f"verify: {findings.faults}")
-
-
-def contents(out: Path) -> dict[str, str]:
-    """Return the SHA-256 of the published files and of all that the stages wrote."""
-    paths = [*(out / "dataset/data").rglob("*"), *(out / "stages").rglob("*")]
-    return {
-        str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in paths
-        if path.is_file() and path.suffix != ".json" and not path.name.startswith(".")
-    }
-
-
-def manifest_times(out: Path) -> dict[str, int]:
-    """Return when each unit was finished, but for the dataset's, which are replaced."""
-    return {
-        str(path): path.stat().st_mtime_ns
-        for path in (out / "stages").glob("*/*.json")
-        if not path.parent.name.startswith("dataset-")
-    }

@@ -23,6 +23,7 @@ from pathlib import Path
 from types import TracebackType
 
 _WAIT_S = 60.0
+_UPDATE = ("scontrol", "update")
 
 
 class Cluster:
@@ -144,9 +145,17 @@ class Cluster:
         self._until(lambda: not self.jobs())
         # A controller that was killed forgets a job's number and gives it out again, and then
         # drains the node on which both meet.
-        for name in self.names:
-            self._run("scontrol", "update", f"NodeName={name}", "State=RESUME")
+        self.resume(*self.names)
         self.until_idle()
+
+    def drain(self, *names: str) -> None:
+        """Have nodes take no more jobs."""
+        self._run(*_UPDATE, f"NodeName={','.join(names)}", "State=DRAIN", "Reason=test")
+
+    def resume(self, *names: str) -> None:
+        """Have nodes take jobs again."""
+        for name in names:
+            self._run(*_UPDATE, f"NodeName={name}", "State=RESUME")
 
     def until_idle(self) -> None:
         """Wait until no job is left and every node is idle."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import signal
 import subprocess
 import time
@@ -24,6 +26,37 @@ def until(condition: Callable[[], object], process: subprocess.Popen[str] | None
         if process is not None and process.poll() is not None:
             raise AssertionError(process.communicate())
         time.sleep(0.05)
+
+
+def in_terminal(cli: Cli, *arguments: str, until: str = "", then: Callable[[], None]) -> str:
+    """Run a command in a terminal, do something once it has shown a text, and return all it showed.
+
+    Args:
+        cli: the command line.
+        arguments: of the command, which must end with exit code 0.
+        until: the text.
+        then: what to do.
+    """
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        cli.command(*arguments),
+        cwd=cli.folder,
+        env=cli.environment | {"TERM": "xterm"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown, done = "", False
+    with contextlib.suppress(OSError):  # EIO: the command has ended
+        while data := os.read(ours, 1 << 16):
+            shown += data.decode(errors="replace")
+            if not done and until in shown:
+                done = True
+                then()
+    os.close(ours)
+    assert process.wait() == 0, shown
+    return shown
 
 
 def many(cli: Cli, count: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 
 from ...errors import ClusterError, CurateError, DefinitionError, StorageError
@@ -25,7 +25,11 @@ def refused(claims: Claims, tried: Mapping[str, Attempts]) -> CurateError:
 
 
 def barren(
-    stage: str, name: str, jobs: Sequence[commands.Job], log_of: Callable[[str], str]
+    stage: str,
+    name: str,
+    jobs: Sequence[commands.Job],
+    log_of: Callable[[str], str],
+    silenced: Set[str] = frozenset(),
 ) -> CurateError:
     """Return the error for tasks that end before they have done anything.
 
@@ -34,6 +38,7 @@ def barren(
         name: of their jobs.
         jobs: the run's, with those that have lately left the queue.
         log_of: names the log file of a task.
+        silenced: tasks that were cancelled because they gave no sign of life.
     """
     ended = [job for job in jobs if job.name == name and not job.live]
     if not ended:
@@ -47,9 +52,12 @@ def barren(
     if Path(log).is_file():
         lines = [line for line in Path(log).read_text(errors="replace").splitlines() if line]
         last = f"ends: {lines[-1][:300]}" if lines else "is empty"
+    what, how = "end", f"{commands.ending(task)} on {node}"
+    if task in silenced:
+        what, how = "hang", f"cancelled on {node} after silence_minutes without a sign of life"
     return ClusterError(
-        f"stage {stage!r}: its tasks end before they have done anything: {task}"
-        f" ({commands.ending(task)} on {node}).\nIts log {log} {last}"
+        f"stage {stage!r}: its tasks {what} before they have done anything: {task}"
+        f" ({how}).\nIts log {log} {last}"
         "\nMend modules, setup or python in the profile (--profile), then give the same command"
         " again."
     )

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from ...errors import CurateError
 from ...pipeline import Unit
 from ...plan import Plan, PlannedStage
 from ..assignment import Assignment
 from ..failures import given_up, write_failure
 from ..progress import FailedUnit, Progress, beside, read_live, remove_live
 from . import commands, complaints
+from .arrays import Arrays
 from .claims import FAILED, LOST, REFUSED, Attempts, Claims
+from .evidence import Evidence
 from .leader import Leadership
 from .life import Life
+from .nodes import Nodes
 from .profile import Profile
-from .scripts import script, working_s
 
 # A task that has left the queue is given up when its last sign of life is so long ago.
 _GONE_S = 8.0
@@ -29,7 +30,6 @@ _LOOK_EVERY_S = (0.5, 30.0)
 # sbatch may refuse for a while, as when the user's limit of jobs is reached.
 _REFUSED_FOR_S = 3600.0
 _CANNOT_BEGIN = 3
-_NODE_FAILURES = {"FAILED", "NODE_FAIL", "BOOT_FAIL"}
 
 
 def control_folder(out: str) -> Path:
@@ -58,6 +58,7 @@ class SlurmExecutor:
     max_attempts: int = 3
     patience_s: float = 3600.0
     forgive: bool = True
+    nodes: Nodes = dataclasses.field(default_factory=Nodes)
 
     def of(self, stage: str) -> Profile:
         """Return the profile of a stage, with what the command line says."""
@@ -120,25 +121,32 @@ class StageRun:
         self.claims = Claims(self._control.resolve() / "claims" / key)
         self._units = {u.name: u for u in sorted(units, key=lambda u: (-u.size, u.name))}
         self._job = Assignment.of(plan, planned, executor.patience_s)
-        self._inputs = plan.inputs_json()
-        self._name = commands.job_name(planned.name, self._control, planned.fingerprint)
-        self._memory_gb = planned.stage.resources.memory_gb
+        self.arrays = Arrays(
+            self._control,
+            plan,
+            planned,
+            self._profile,
+            executor.profile,
+            self._job,
+            self.claims,
+            executor.max_attempts,
+        )
+        self._evidence = Evidence(executor.nodes, planned.name, self.claims)
         progress.sizes = {unit.name: max(unit.size, 1) for unit in units}
         self.over = False
         self._done: set[str] = set()
         self._left = list(self._units)
         self._given_up: set[str] = set()
         self._tried: dict[str, Attempts] = {}
-        self._owners: dict[tuple[str, int], str] = {}
         self._life = Life()
         self._jobs: list[commands.Job] | None = None
         self._queue_at = 0.0
         self._queue_every = _QUEUE_EVERY_S[0]
         self._signs = (-1, -1)
         self._waves = 0
-        self._refused = 0
         self._refused_since: float | None = None
-        self._max_array = 0
+        self._anywhere = False
+        self._stuck_since: float | None = None
 
     def look(self) -> None:
         """Read manifests, claims, signs of life and, now and then, the queue."""
@@ -159,6 +167,8 @@ class StageRun:
             self._progress.finish(manifest.counts())
         self._left = [name for name in self._units if name not in self._done]
         most = self._executor.max_attempts
+        self._evidence.hear(self._tried, new, self._left)
+        self._evidence.excuse(self._tried, self._left, most)
         self._given_up = {
             name
             for name in self._left
@@ -177,9 +187,9 @@ class StageRun:
         signs = (len(self._done), sum(self._count(a) for a in self._tried.values()))
         if signs != self._signs:
             self._signs, self._waves = signs, 0
-            self._refused = self._refusals()
+            self._evidence.progress()
         self._free_lost()
-        if self._refusals() - self._refused >= _CANNOT_BEGIN:
+        if self._evidence.is_hopeless:
             raise complaints.refused(self.claims, self._tried)
         if self._jobs is not None:
             self._submit(self._jobs)
@@ -204,7 +214,7 @@ class StageRun:
         return sum(bool(endings) and REFUSED not in endings for endings in tried.endings.values())
 
     def _is_ours(self, job: commands.Job) -> bool:
-        return job.live and job.name == self._name
+        return job.live and job.name == self.arrays.name
 
     def _ask_queue(self, now: float) -> None:
         try:
@@ -222,11 +232,6 @@ class StageRun:
         self._queue_every = min(_QUEUE_EVERY_S[1], self._queue_every * 1.3)
         self._queue_at = now + self._queue_every
 
-    def _owner(self, unit: str, number: int) -> str:
-        owner = self._owners.get((unit, number)) or self.claims.owner(unit, number)
-        self._owners[unit, number] = owner
-        return owner
-
     def _free_lost(self) -> None:
         now = time.monotonic()
         in_queue = None if self._jobs is None else {job.task for job in self._jobs if job.live}
@@ -235,13 +240,15 @@ class StageRun:
         ours = [
             job.task for job in self._jobs or () if self._is_ours(job) and job.state == "RUNNING"
         ]
+        silent = [task for task in ours if self._life.silent_s(task) >= mute_s]
+        self._evidence.silenced.update(silent)
         with suppress(commands.SlurmSilentError):
-            commands.cancel([task for task in ours if self._life.silent_s(task) >= mute_s])
+            commands.cancel(silent)
         for name in self._left:
             tried = self._tried.get(name)
             if tried is None or not tried.open:
                 continue
-            task = self._owner(name, tried.last)
+            task, node = self._evidence.owner(name, tried.last)
             silent_s = self._life.silent_s(task or f"{name}.{tried.last}")
             if silent_s < min(_GONE_S, mute_s):
                 continue
@@ -258,87 +265,101 @@ class StageRun:
                 how = commands.ending(task)
                 cause = f"its task {task} ended" + (f": {how}" if how else " without a word")
                 cause += "; raise hours in the profile" if "TIMEOUT" in how else ""
-            self._lose(name, tried, task, cause)
+            self._lose(name, tried, (task, node), cause)
 
-    def _lose(self, name: str, tried: Attempts, task: str, cause: str) -> None:
+    def _lose(self, name: str, tried: Attempts, owner: tuple[str, str], cause: str) -> None:
         if name in self._planned.done():
             return
-        unit = self._units[name]
+        unit, (task, node) = self._units[name], owner
         at_fault = any(state in cause for state in ("OUT_OF_MEMORY", "FAILED", "TIMEOUT"))
         ending = FAILED if at_fault else LOST
-        if self.claims.end(name, tried.last, ending, {"error": cause, "task": task}):
+        if self.claims.end(name, tried.last, ending, {"error": cause, "task": task, "node": node}):
             attempts = 1 + tried.count(FAILED) + tried.count(LOST)
-            write_failure(self._job, unit, attempts, cause, self._log(task))
+            write_failure(self._job, unit, attempts, cause, self.arrays.log(task))
         remove_live(self._job.out, task)
         self._queue_every = _QUEUE_EVERY_S[0]
         self._queue_at = 0.0
 
-    def _log(self, task: str) -> str:
-        return f"{self._logs}/{self._planned.name}-{task}.log"
-
-    @property
-    def _logs(self) -> str:
-        return self._executor.profile.log_folder or str(self._control.resolve() / "logs")
-
     def _submit(self, jobs: Sequence[commands.Job]) -> None:
         most, workers = self._executor.max_attempts, self._profile.workers
-        free = sum(self._tried.get(name, Attempts()).free(most) for name in self._left)
+        free = [name for name in self._left if self._tried.get(name, Attempts()).free(most)]
         ours = [job for job in jobs if self._is_ours(job)]
-        busy = {
-            self._owner(name, tried.last)
-            for name in self._left
-            if (tried := self._tried.get(name)) and tried.open
-        }
-        coming = sum(job.task not in busy for job in ours)
-        wanted = min(self._profile.tasks - len(ours), -(-free // workers) - coming)
-        if wanted < 1:
+        owners = self._evidence.owners(self._tried, self._left)
+        coming = [job for job in ours if job.task not in owners]
+        bad = self._evidence.bad_nodes([j for j in jobs if j.name == self.arrays.name])
+        if waiting := [job.task for job in coming if job.pending and bad - self.claims.avoided]:
+            # They may yet be started there; the next ones may not.
+            with suppress(commands.SlurmSilentError):
+                commands.cancel(waiting)
+            self._queue_at = 0.0
+        self.claims.avoid(bad)
+        barred = set() if self._anywhere else self._evidence.barred(self._tried, free, most)
+        if self._is_stuck([] if owners else coming, bad | barred):
+            self._let_in(coming, barred)
+            return
+        wanted = min(self._profile.tasks - len(ours), -(-len(free) // workers) - len(coming))
+        if wanted < 1 or waiting:
             return
         if self._waves >= _CANNOT_BEGIN:
-            if not busy:
-                raise complaints.barren(self._planned.name, self._name, jobs, self._log)
+            if not owners:
+                raise self._complaint(jobs)
             # Others work: a node is out of order, and ends what it is given at once.
             self._progress.note += "; some tasks end before they have done anything"
             self._queue_at = time.monotonic() + _QUEUE_EVERY_S[1]
         else:
             self._queue_every = _QUEUE_EVERY_S[0]
             self._queue_at = time.monotonic() + self._queue_every
-        avoid = self._nodes_to_avoid(jobs)
+        if self._waves >= _CANNOT_BEGIN - 1:
+            # The last wave tells a node that is out of order from a wrong profile.
+            bad |= self._evidence.fruitless
         self._waves += 1
-        plan_file = self._plan_file()
+        units = [self._units[name] for name in self._left]
+        offset, number = len(ours), self._executor.leader.number
         try:
-            self._max_array = self._max_array or self._array_size()
-        except commands.SlurmSilentError:
-            self._waves -= 1
-            return
-        for offset in range(0, wanted, self._max_array):
-            size = min(self._max_array, wanted - offset)
-            path = self.write_script(plan_file, len(ours) + offset, size)
-            self._executor.leader.check()
-            try:
-                commands.submit(path, *avoid)
+            for size in self.arrays.sizes(wanted):
+                path = self.arrays.write(units, offset, size, self._anywhere, number)
+                self._executor.leader.check()
+                self.arrays.submit(path, bad | barred)
                 self._refused_since = None
-            except commands.SlurmSilentError as error:
-                self._progress.note = f"Slurm does not answer: {error}"
-                self._waves -= 1
-                return
-            except commands.RefusedError as error:
-                if avoid and not busy:
-                    raise complaints.barren(
-                        self._planned.name, self._name, jobs, self._log
-                    ) from error
-                self._bear_refusal(str(error), path, bool(ours) or offset > 0)
-                return
+                offset += size
+        except commands.SlurmSilentError as error:
+            self._progress.note = f"Slurm does not answer: {error}"
+            self._waves -= 1
+        except commands.RefusedError as error:
+            if barred and "node" in str(error):
+                self._let_in([], barred)
+            elif bad and not owners:
+                raise self._complaint(jobs) from error
+            else:
+                self._bear_refusal(str(error), path, offset > 0)
 
-    def _nodes_to_avoid(self, jobs: Sequence[commands.Job]) -> list[str]:
-        """Return the option that keeps tasks from nodes on which they end at once.
+    def _is_stuck(self, coming: Sequence[commands.Job], avoided: set[str]) -> bool:
+        """Tell whether tasks have waited long for a node that is none of those to be avoided."""
+        now = time.monotonic()
+        if not avoided or not coming or not all(job.pending for job in coming):
+            self._stuck_since = None
+            return False
+        self._stuck_since = self._stuck_since or now
+        return now - self._stuck_since > self._profile.silence_minutes * 60
 
-        The last wave before giving up tells a node that is out of order from a wrong profile.
-        """
-        ours = [job for job in jobs if job.name == self._name and job.node]
-        bad = {job.node for job in ours if job.state in _NODE_FAILURES}
-        if self._waves < _CANNOT_BEGIN - 1 or not bad:
-            return []
-        return [f"--exclude={','.join(sorted(bad))}"]
+    def _let_in(self, coming: Sequence[commands.Job], barred: set[str]) -> None:
+        """Take what nodes there are: no other one can be had."""
+        if self._evidence.refusing and not barred:
+            raise complaints.refused(self.claims, self._tried)
+        self._anywhere, self._stuck_since = True, None
+        if barred:
+            self._waves = 0
+        else:
+            self._executor.nodes.forget()
+        self._queue_at = 0.0
+        with suppress(commands.SlurmSilentError):
+            commands.cancel([job.task for job in coming])
+
+    def _complaint(self, jobs: Sequence[commands.Job]) -> CurateError:
+        if self._evidence.refusing:
+            return complaints.refused(self.claims, self._tried)
+        stage, name = self._planned.name, self.arrays.name
+        return complaints.barren(stage, name, jobs, self.arrays.log, self._evidence.silenced)
 
     def _bear_refusal(self, message: str, path: Path, working: bool) -> None:
         now = time.monotonic()
@@ -349,52 +370,3 @@ class StageRun:
         self._progress.note = f"sbatch refuses for now: {message}"
         self._queue_at = now + _QUEUE_EVERY_S[1]
         self._waves = 0
-
-    def _array_size(self) -> int:
-        largest = commands.max_array_size()
-        return min(largest, self._executor.profile.max_array_size or largest)
-
-    def write_script(self, plan_file: str, offset: int, size: int) -> Path:
-        """Write the batch script of an array."""
-        path = self._control / "scripts" / f"{self._planned.name}-{offset}.sh"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Path(self._logs).mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{self._executor.leader.number}.tmp")
-        temporary.write_text(self.script(plan_file, offset, size))
-        temporary.replace(path)
-        return path
-
-    def script(self, plan_file: str, offset: int, size: int) -> str:
-        """Return the batch script of an array."""
-        log = f"{self._logs.replace('%', '%%')}/{self._planned.name}-%A_%a.log"
-        command = ["task", plan_file, "--offset", str(offset)]
-        return script(self._profile, self._name, log, command, self._memory_gb, size)
-
-    def _plan_file(self) -> str:
-        job = dataclasses.asdict(self._job)
-        job.pop("inputs")
-        left = [self._units[name] for name in self._left]
-        value = {
-            "job": {**job, "given": dict(self._job.given)},
-            "units": [[unit.name, unit.size, dict(unit.spec)] for unit in left],
-            "inputs": self._inputs,
-            "claims": str(self.claims.folder),
-            "tasks": self._profile.tasks,
-            "workers": self._profile.workers,
-            "max_attempts": self._executor.max_attempts,
-            "hours": self._profile.hours,
-            "working_s": working_s(self._profile),
-            "logs": self._logs,
-        }
-        text = json.dumps(value)
-        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-        path = self._control.resolve() / "plans" / f"{self._planned.name}-{digest}.json"
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f".{path.name}.{self._executor.leader.number}.tmp")
-            temporary.write_text(text)
-            temporary.replace(path)
-        return str(path)
-
-    def _refusals(self) -> int:
-        return sum(tried.count(REFUSED) for tried in self._tried.values())

@@ -11,7 +11,7 @@ import os
 import socket
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class Record:
         code: exit code of one that has ended.
         job: its Slurm job, empty for one in a terminal.
         done: units of the run that were done when it began.
+        age_s: seconds since it last said anything, by this machine's clock.
     """
 
     number: int
@@ -44,6 +45,7 @@ class Record:
     code: int = 0
     message: str = ""
     done: int = 0
+    age_s: float = field(default=0.0, compare=False)
 
 
 def read_leader(control: Path) -> Record | None:
@@ -129,10 +131,10 @@ def _numbers(control: Path) -> list[int]:
 
 
 def _read(control: Path, number: int) -> Record | None:
+    path = control / "drivers" / f"{number:06d}.json"
     try:
-        return Record(
-            number, **json.loads((control / "drivers" / f"{number:06d}.json").read_text())
-        )
+        age_s = max(0.0, time.time() - path.stat().st_mtime)
+        return Record(number, **json.loads(path.read_text()), age_s=age_s)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError):

@@ -6,6 +6,7 @@ the list of inputs, claims units through files, and has workers do them.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -19,20 +20,22 @@ from typing import Any
 
 from ...errors import CurateError, DefinitionError
 from ...pipeline import Unit
-from ...storage import names
+from ...storage import is_remote, names
 from ..assignment import Assignment
 from ..failures import remove_failure, write_failure
 from ..progress import LiveFile
 from ..supervisor import Supervisor
-from .claims import FAILED, REFUSED, RETURNED, ClaimQueue, Claims
+from .claims import FAILED, REFUSED, RETURNED, ClaimQueue, Claims, Place
 
 # A worker has so long to end its document, and is then killed. Slurm's KillWait may be shorter.
 _GRACE_S = 20.0
 # A unit that had so much of the time limit and did not end never will.
 _WHOLE_LIMIT = 0.8
+# Said of a file below the output folder, these are no node's fault.
+_FULL = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
 
 
-_PLAIN = ("claims", "tasks", "workers", "max_attempts", "hours", "working_s", "logs")
+_PLAIN = ("claims", "tasks", "workers", "max_attempts", "anywhere", "hours", "working_s", "logs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class TaskPlan:
     Attributes:
         units: those that are left, in the order in which they are best begun.
         tasks: how many tasks share them.
+        anywhere: whether the last attempt at a unit may be where it always failed.
         hours: the time limit.
         working_s: what of it there surely is before units are given back.
         logs: folder of the tasks' log files.
@@ -53,6 +57,7 @@ class TaskPlan:
     tasks: int
     workers: int
     max_attempts: int
+    anywhere: bool
     hours: float
     working_s: float
     logs: str
@@ -91,9 +96,16 @@ def work(path: str, offset: int) -> int:
         listed = names(plan.job.folder)
         return {name.removesuffix(".json") for name in listed if name.endswith(".json")}
 
-    share = (offset + int(index or 0), plan.tasks)
-    queue = ClaimQueue(claims, plan.units, done, task, share, plan.max_attempts)
-    endings = _Endings(plan, claims, queue, task)
+    place = Place(
+        task=task,
+        node=os.environ.get("SLURMD_NODENAME", socket.gethostname()),
+        share=(offset + int(index or 0), plan.tasks),
+        max_attempts=plan.max_attempts,
+        workers=plan.workers,
+        anywhere=plan.anywhere,
+    )
+    queue = ClaimQueue(claims, plan.units, done, place)
+    endings = _Endings(plan, claims, queue, place)
     supervisor = Supervisor(plan.job, endings, plan.workers, log=log)
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
         signal.signal(number, lambda *_: supervisor.stop(_GRACE_S))
@@ -104,8 +116,7 @@ def work(path: str, offset: int) -> int:
         supervisor.run(lambda: live.write(supervisor.running))
     except CurateError as error:
         print(f"curate: {error}", flush=True)
-        kind = "definition" if isinstance(error, DefinitionError) else "storage"
-        endings.refuse(str(error), kind, log)
+        endings.refuse(str(error), _whose(error, plan.job.out), log)
         return 1
     finally:
         live.remove()
@@ -117,8 +128,8 @@ def work(path: str, offset: int) -> int:
 class _Endings:
     """The task's queue: claims units, and writes what became of them."""
 
-    def __init__(self, plan: TaskPlan, claims: Claims, queue: ClaimQueue, task: str) -> None:
-        self._plan, self._claims, self._queue, self._task = plan, claims, queue, task
+    def __init__(self, plan: TaskPlan, claims: Claims, queue: ClaimQueue, place: Place) -> None:
+        self._plan, self._claims, self._queue, self._place = plan, claims, queue, place
         self._begun: dict[str, float] = {}
 
     def take(self) -> Unit | None:
@@ -144,20 +155,29 @@ class _Endings:
         had_s = time.monotonic() - self._begun[unit.name]
         if had_s > _WHOLE_LIMIT * self._plan.working_s:
             error = f"was not done within the time limit of {self._plan.hours:g} h; raise hours"
-            self.failed(unit, f"{error} in the profile", self._plan.log(self._task))
+            self.failed(unit, f"{error} in the profile", self._plan.log(self._place.task))
         else:
             self._end(unit, RETURNED)
 
     def refuse(self, error: str, kind: str, log: str) -> None:
         """Write that this task cannot work at all, and give back what it had."""
         for name, number in self._queue.held.items():
-            facts = {"error": error, "kind": kind, "log": log, **_where(self._task)}
+            facts = {"error": error, "kind": kind, "log": log, **self._where}
             self._claims.end(name, number, REFUSED, facts)
 
     def _end(self, unit: Unit, ending: str, **facts: Any) -> None:
         number = self._queue.let_go(unit, failed=ending == FAILED)
-        self._claims.end(unit.name, number, ending, {**facts, **_where(self._task)})
+        self._claims.end(unit.name, number, ending, {**facts, **self._where})
+
+    @property
+    def _where(self) -> dict[str, str]:
+        return {"task": self._place.task, "node": self._place.node}
 
 
-def _where(task: str) -> dict[str, str]:
-    return {"task": task, "node": os.environ.get("SLURMD_NODENAME", socket.gethostname())}
+def _whose(error: CurateError, out: str) -> str:
+    """Tell whose fault it is that a task cannot work: "definition", "storage" or "node"."""
+    if isinstance(error, DefinitionError):
+        return "definition"
+    message = str(error)
+    full = any(f": {why}." in message for why in _FULL)
+    return "storage" if full and message.startswith(out) and not is_remote(out) else "node"
