@@ -297,7 +297,7 @@ def _narrowed(
     """Yield the files of each partition that may hold a unit, found by bisection."""
     groups: dict[str, list[str]] = {}
     for unit in units:
-        groups.setdefault(unit.partition("train-")[0], []).append(unit)
+        groups.setdefault(unit.rpartition("train-")[0], []).append(unit)
     for group in groups.values():
         low, high = 0, len(group) - 1
         while low < high:

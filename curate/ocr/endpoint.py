@@ -170,7 +170,8 @@ class Client:
         answer: Answer = self._insist(lambda: self._ask(image, visual_tokens))
         if self.cache and answer.failed not in _NOT_KEPT:
             kept = {name: getattr(answer, name) for name in Answer.__slots__}
-            storage.write_json(self._path(digest), kept)
+            storage.write_json(self._path(digest), kept, replace=False)
+            return self.cached(digest) or answer  # that of whoever was first, as all others get
         return answer
 
     def _path(self, digest: str) -> str:

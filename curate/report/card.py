@@ -223,7 +223,9 @@ def _partitions(plan: Plan, dataset: DatasetStage) -> dict[str, list[int]]:
 
 def _configs(dataset: DatasetStage, partitions: dict[str, list[int]]) -> str:
     paths = {"default": "data/*/*.parquet" if dataset.partition else "data/*.parquet"}
-    paths.update({name: f"data/{name}/*.parquet" for name in sorted(partitions)})
+    # A value "default" has no name of its own here: all documents are under that one.
+    named = sorted(name for name in partitions if name != "default")
+    paths.update({name: f"data/{name}/*.parquet" for name in named})
     return "\n".join(
         f"- config_name: {json.dumps(name) if name != 'default' else name}"
         f"\n  data_files:\n  - split: train\n    path: {path}"

@@ -210,7 +210,8 @@ def print_given_up(
     if status.stages[-1].units != status.stages[-1].done:
         print("The dataset was left as it was.", file=sys.stderr)
     for unit in units[:10]:
-        error = " ".join(unit.error.split())[:300]
+        error = " ".join(unit.error.split())
+        error = error if len(error) <= 300 else f"{error[:296]} ..."
         print(f"  {unit.stage}: {unit.input}: {error} (log: {unit.log})", file=sys.stderr)
     if len(units) > 10:
         print(f"  ... all of them: {plan.out}/failures/", file=sys.stderr)
