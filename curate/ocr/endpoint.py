@@ -171,7 +171,10 @@ class Client:
         if self.cache and answer.failed not in _NOT_KEPT:
             kept = {name: getattr(answer, name) for name in Answer.__slots__}
             storage.write_json(self._path(digest), kept, replace=False)
-            return self.cached(digest) or answer  # that of whoever was first, as all others get
+            first = self.cached(digest)  # of whoever wrote first, as all others get it
+            if first is not None:
+                return first
+            storage.write_json(self._path(digest), kept)  # in place of a damaged one
         return answer
 
     def _path(self, digest: str) -> str:
