@@ -105,7 +105,7 @@ class HtmlExtractor(Extractor):
         tags = source.count("<")
         if tags > self.max_tags:
             raise DocumentError("too_many_tags", f"{tags} tags, max_tags is {self.max_tags}")
-        page = read_page(source, self._model.names)
+        page = read_page(source, self._model.judge)
         text = write(page, self._kept(page), self.format == "markdown", self.include_tables)
         return Extracted(text, metadata(page))
 

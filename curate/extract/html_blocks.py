@@ -11,41 +11,29 @@ import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .html_tags import (
-    BLOCK,
-    BREAK,
-    DROP,
-    HEADING,
-    IN_DROPPED,
-    IN_LINK,
-    IN_PRE,
-    INLINE,
-    ITEM,
-    KINDS,
-    LINK,
-    PLACE_OF_TAG,
-    VOID,
-    names_of,
-    place_of,
+from .html_known import (
+    END,
+    IMAGE,
+    LINE,
+    LINK_END,
+    LINK_START,
+    META,
+    NOTHING,
+    RAW,
+    RULE,
+    STRAY,
+    TIME,
+    Tags,
 )
-from .html_tokens import attributes, tokens
+from .html_tags import IN_DROPPED, IN_LINK, IN_PRE, Judge
+from .html_tokens import Cuts
 
 # Deeper elements are read as part of the one at this depth; real pages rarely pass 100.
 _MAX_DEPTH = 400
 _DECAY = 0.7
 # What an end tag or an implied end does not reach across.
 _BARRIERS = frozenset(("table", "td", "th", "caption", "html"))
-_CLOSED_BY = {
-    "li": (frozenset(("li",)), frozenset(("ul", "ol", "menu", "dir"))),
-    "dt": (frozenset(("dt", "dd")), frozenset(("dl",))),
-    "dd": (frozenset(("dt", "dd")), frozenset(("dl",))),
-    "tr": (frozenset(("tr", "td", "th", "caption")), frozenset(("table",))),
-    "td": (frozenset(("td", "th")), frozenset(("table", "tr"))),
-    "th": (frozenset(("td", "th")), frozenset(("table", "tr"))),
-    "tbody": (frozenset(("tbody", "thead", "tfoot", "tr", "td", "th")), frozenset(("table",))),
-    "thead": (frozenset(("tbody", "thead", "tfoot", "tr", "td", "th")), frozenset(("table",))),
-    "tfoot": (frozenset(("tbody", "thead", "tfoot", "tr", "td", "th")), frozenset(("table",))),
-}
+_ROWS = frozenset(("tr", "tbody", "thead", "tfoot"))
 _HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
 
 
@@ -91,7 +79,7 @@ class Page:
     lang: str = ""
 
 
-def read_page(source: str, scores: Mapping[str, float], keep_names: bool = False) -> Page:
+def read_page(source: str, scores: Mapping[str, float] | Judge, keep_names: bool = False) -> Page:
     """Walk over a page once.
 
     Args:
@@ -103,8 +91,10 @@ def read_page(source: str, scores: Mapping[str, float], keep_names: bool = False
     tags, parents, starts, ends = page.tags, page.parents, page.starts, page.ends
     places, owns, bests, worsts, sums = page.places, page.own, page.best, page.worst, page.sums
     signatures, texts = page.signatures, page.texts
-    known: dict[tuple[str, str], tuple[int, float, float, float, tuple[str, ...]]] = {}
-    signature_numbers: dict[tuple[int, str, str], int] = {}
+    cuts = Cuts(source)
+    new_tags = Tags(cuts, scores if isinstance(scores, Judge) else Judge(scores), keep_names)
+    known = new_tags.known
+    shapes: dict[tuple[int, str, str], int] = {}
 
     # The root, which nothing closes.
     tags.append("")
@@ -168,35 +158,103 @@ def read_page(source: str, scores: Mapping[str, float], keep_names: bool = False
         if link_at > depth:
             link_at = -1
 
-    for text, raw, raw_attributes, content, slash, name, source_attributes, stray in tokens(source):
-        if text:
-            pieces.append(text)
-            if link_at >= 0:
-                link_chars += len(text) if len(text) < 40 else len(text.strip())
-        if not name:
-            if stray:
-                pieces.append("<")
-            elif raw:
-                _raw(page, raw.lower(), raw_attributes, content, places[stack[-1]])
-            continue
-        kind = KINDS.get(name)
-        if kind is None:
-            name = name.lower()
-            kind = KINDS.get(name)
-            if kind is None:
-                kind = BLOCK if "-" in name else INLINE
-        if kind == INLINE:
-            if name == "time" and not slash and len(page.times) < 20:
-                page.times.append(attributes(source_attributes).get("datetime", ""))
-            continue
-        if kind == LINK:
-            link_at = -1 if slash else len(stack)
-            links += not slash
-            continue
-        if kind == BREAK:
-            if name == "hr":
-                flush()
-            elif places[stack[-1]] & IN_PRE:
+    text = next(cuts.rest)
+    if text:
+        pieces.append(text)
+    for piece in cuts.rest:
+        tag, closed, text = piece.partition(">")
+        fact = known.get(tag) if closed else None
+        if fact is None:
+            fact, text = new_tags.meet(piece, tag, closed, text)
+        action, told = fact
+        if action <= END:
+            if pieces:
+                if len(pieces) == 1 and pieces[0].isspace():
+                    pieces.clear()
+                    link_chars = breaks = 0
+                    links = int(link_at >= 0)
+                else:
+                    flush()
+            top = tags[stack[-1]]
+            if action == END:
+                if top == told:
+                    ends[stack.pop()] = len(texts)
+                    open_tags[top] -= 1
+                    if link_at > len(stack):
+                        link_at = -1
+                elif open_tags.get(told):
+                    depth = len(stack) - 2
+                    barrier = told not in _BARRIERS and told not in _ROWS
+                    while depth > 0 and tags[stack[depth]] != told:
+                        if barrier and tags[stack[depth]] in _BARRIERS:
+                            depth = 0
+                            break
+                        depth -= 1
+                    if depth > 0:
+                        close(depth)
+                elif told in _HEADINGS and top in _HEADINGS:
+                    close(len(stack) - 1)
+            else:
+                (
+                    name,
+                    is_item,
+                    is_heading,
+                    closes,
+                    is_empty,
+                    place,
+                    own,
+                    best,
+                    worst,
+                    last,
+                    names,
+                ) = told
+                # A block ends a paragraph, a heading another, and any block a drawing left open.
+                if top == "p" or top == "svg" or (is_heading and top in _HEADINGS):
+                    close(len(stack) - 1)
+                if closes:
+                    ended, barriers = closes
+                    depth = len(stack) - 1
+                    lowest = 0
+                    while depth > 0 and tags[stack[depth]] not in barriers:
+                        if tags[stack[depth]] in ended:
+                            lowest = depth
+                            if is_item:
+                                break
+                        depth -= 1
+                    if lowest:
+                        close(lowest)
+                if len(stack) <= _MAX_DEPTH and not is_empty:
+                    parent = stack[-1]
+                    node = len(tags)
+                    tags.append(name)
+                    parents.append(parent)
+                    starts.append(len(texts))
+                    ends.append(0)
+                    place |= places[parent]
+                    if link_at >= 0:
+                        place |= IN_LINK
+                    places.append(place)
+                    owns.append(own)
+                    bests.append(best if best > bests[parent] else bests[parent])
+                    worsts.append(worst if worst < worsts[parent] else worsts[parent])
+                    sums.append(own + _DECAY * sums[parent])
+                    shape = (signatures[parent], name, last)
+                    signatures.append(shapes.setdefault(shape, len(shapes) + 1))
+                    if keep_names:
+                        page.names.append(names)
+                    stack.append(node)
+                    open_tags[name] = open_tags.get(name, 0) + 1
+        elif action == NOTHING:
+            pass
+        elif action == LINK_START:
+            link_at = len(stack)
+            links += 1
+        elif action == LINK_END:
+            link_at = -1
+        elif action == IMAGE:
+            images += 1
+        elif action == LINE:
+            if places[stack[-1]] & IN_PRE:
                 pieces.append("\n")
             elif pieces and pieces[-1] == "\0":
                 flush()  # an empty line parts blocks
@@ -205,105 +263,37 @@ def read_page(source: str, scores: Mapping[str, float], keep_names: bool = False
                 breaks += 1
             elif pieces:
                 flush()
-            continue
-        if kind == VOID:
-            if name == "img":
-                images += 1
-            elif name == "meta" and len(page.metas) < 300 and not slash:
-                page.metas.append(source_attributes)
-            continue
-
-        # An element that holds blocks begins or ends.
-        if pieces:
+        elif action == RULE:
             flush()
-        if slash:
-            if open_tags.get(name):
-                depth = len(stack) - 1
-                barrier = name not in _BARRIERS and name not in {"tr", "tbody", "thead", "tfoot"}
-                while depth > 0 and tags[stack[depth]] != name:
-                    if barrier and tags[stack[depth]] in _BARRIERS:
-                        depth = 0
-                        break
-                    depth -= 1
-                if depth > 0:
-                    close(depth)
-            elif name in _HEADINGS and tags[stack[-1]] in _HEADINGS:
-                close(len(stack) - 1)
-            continue
-        top = tags[stack[-1]]
-        # A block ends a paragraph, a heading another one, and any block a drawing left open.
-        if top == "p" or top == "svg" or (kind == HEADING and top in _HEADINGS):
-            close(len(stack) - 1)
-        if name in _CLOSED_BY:
-            ended, barriers = _CLOSED_BY[name]
-            depth = len(stack) - 1
-            lowest = 0
-            while depth > 0 and tags[stack[depth]] not in barriers:
-                if tags[stack[depth]] in ended:
-                    lowest = depth
-                    if kind == ITEM:
-                        break
-                depth -= 1
-            if lowest:
-                close(lowest)
-        if len(stack) > _MAX_DEPTH or (kind == DROP and source_attributes.endswith("/")):
-            continue
-        parent = stack[-1]
-        key = (name, source_attributes)
-        facts = known.get(key)
-        if facts is None:
-            facts = known[key] = _facts(name, source_attributes, scores)
-        place, own, best, worst, names = facts
-        node = len(tags)
-        tags.append(name)
-        parents.append(parent)
-        starts.append(len(texts))
-        ends.append(0)
-        place |= places[parent]
-        if link_at >= 0:
-            place |= IN_LINK
-        places.append(place)
-        owns.append(own)
-        bests.append(best if best > bests[parent] else bests[parent])
-        worsts.append(worst if worst < worsts[parent] else worsts[parent])
-        sums.append(own + _DECAY * sums[parent])
-        shape = (signatures[parent], name, names[-1] if names else "")
-        signatures.append(signature_numbers.setdefault(shape, len(signature_numbers) + 1))
-        if keep_names:
-            page.names.append(names)
-        stack.append(node)
-        open_tags[name] = open_tags.get(name, 0) + 1
-        if name == "html" and not page.lang:
-            page.lang = attributes(source_attributes).get("lang", "")
+        elif action == RAW:
+            text = _raw(page, cuts, told, text, places[stack[-1]])
+        elif action == META:
+            if len(page.metas) < 300:
+                page.metas.append(told)
+        elif action == TIME:
+            if len(page.times) < 20:
+                page.times.append(told)
+        elif action == STRAY:
+            pieces.append("<")
+        if text:
+            pieces.append(text)
+            if link_at >= 0:
+                link_chars += len(text) if len(text) < 40 else len(text.strip())
     if pieces:
         flush()
     close(1)
     ends[0] = len(texts)
+    page.lang = new_tags.lang
     return page
 
 
-def _facts(
-    name: str, source: str, scores: Mapping[str, float]
-) -> tuple[int, float, float, float, tuple[str, ...]]:
-    """Return what a start tag says: its places, its score, the best and worst one, its names."""
-    place = PLACE_OF_TAG.get(name, 0)
-    if not source or source.isspace():
-        return place, 0.0, 0.0, 0.0, ()
-    found = attributes(source)
-    names = names_of(found)
-    place |= place_of(found, source)
-    if name == "body" or name == "html":
-        place &= ~(place_of(found, source))
-    values = [scores[part] for part in names if part in scores]
-    if not values:
-        return place, 0.0, 0.0, 0.0, names
-    best, worst = max(values), min(values)
-    return place, sum(values) / len(values), max(best, 0.0), min(worst, 0.0), names
-
-
-def _raw(page: Page, name: str, source: str, content: str, place: int) -> None:
+def _raw(page: Page, cuts: Cuts, tag: tuple[str, str], text: str, place: int) -> str:
+    """Read a raw element; return the text after it."""
+    name, source = tag
+    content, after = cuts.raw(name, text)
     if name == "title":
         if not page.title and not place & IN_DROPPED:
-            page.title = " ".join(html.unescape(content).split())
+            page.title = " ".join(html.unescape("<".join(content)).split())
     elif name == "script" and "ld+json" in source and len(page.linked_data) < 20:
-        page.linked_data.append(content)
+        page.linked_data.append("<".join(content))
+    return after

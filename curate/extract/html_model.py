@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ..errors import DefinitionError
 from .html_blocks import Page
 from .html_features import FEATURES, Floats, outer_nodes
-from .html_tags import IN_BUTTON, IN_COMMENT, IN_FORM, IN_HIDDEN, IN_NAV
+from .html_tags import IN_BUTTON, IN_COMMENT, IN_FORM, IN_HIDDEN, IN_NAV, Judge
 
 MODEL_FILE = Path(__file__).parent.parent / "data" / "html_model.npz"
 SCALE = 4096  # leaves are log odds times this
@@ -93,6 +93,11 @@ class Model:
     first: Trees
     second: Trees
     about: dict[str, Any]
+
+    @cached_property
+    def judge(self) -> Judge:
+        """The judge of elements' names, which keeps what it has seen."""
+        return Judge(self.names)
 
     def chances(self, page: Page, table: Floats) -> NDArray[np.int64]:
         """Return the chance of each block to be content, in 1/1024."""

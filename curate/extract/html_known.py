@@ -1,0 +1,182 @@
+"""What the tags of a page mean to the walk over it, found once for each that is written alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .html_tags import (
+    BLOCK,
+    BREAK,
+    CELL,
+    DROP,
+    HEADING,
+    INLINE,
+    ITEM,
+    LINK,
+    PLACE_OF_TAG,
+    PLAIN,
+    RAW_TEXT,
+    VOID,
+    Judge,
+    names_of,
+    place_of,
+)
+from .html_tokens import Cuts, attributes, values_in
+
+# What the walk does at a tag; at the first two an element that holds blocks begins or ends.
+START, END, NOTHING, LINK_START, LINK_END, LINE, RULE, IMAGE, META, TIME, RAW, STRAY = range(12)
+_CLOSED_BY = {
+    "li": (frozenset(("li",)), frozenset(("ul", "ol", "menu", "dir"))),
+    "dt": (frozenset(("dt", "dd")), frozenset(("dl",))),
+    "dd": (frozenset(("dt", "dd")), frozenset(("dl",))),
+    "tr": (frozenset(("tr", "td", "th", "caption")), frozenset(("table",))),
+    "td": (frozenset(("td", "th")), frozenset(("table", "tr"))),
+    "th": (frozenset(("td", "th")), frozenset(("table", "tr"))),
+    "tbody": (frozenset(("tbody", "thead", "tfoot", "tr", "td", "th")), frozenset(("table",))),
+    "thead": (frozenset(("tbody", "thead", "tfoot", "tr", "td", "th")), frozenset(("table",))),
+    "tfoot": (frozenset(("tbody", "thead", "tfoot", "tr", "td", "th")), frozenset(("table",))),
+}
+
+
+# What a start tag says: name, is it an item, a heading, what it ends of what is open and what that
+# does not reach across, is nothing in it, its places, mean, best and worst score of its names, the
+# last of them, and all of them where they are asked for.
+Element = tuple[
+    str, bool, bool, tuple[frozenset[str], frozenset[str]] | None, bool, int, float, float, float,
+    str, tuple[str, ...],
+]  # fmt: skip
+# What to do, and what the tag says: an Element, the name that ends, or attributes.
+Fact = tuple[int, Any]
+_NOTHING: Fact = (NOTHING, None)
+_LINK: Fact = (LINK_START, None)
+_ELEMENTS = frozenset((BLOCK, CELL, ITEM, HEADING, DROP))
+_MAX_PLAIN = 5_000
+_MAX_SHAPE = 500
+# Every tag without attributes.
+_BARE: dict[str, Fact] = {}
+
+
+class Tags:
+    """The tags of one page.
+
+    Attributes:
+        known: what was found of each, as it is written between "<" and ">".
+        lang: the first language that an <html> names.
+    """
+
+    def __init__(self, cuts: Cuts, judge: Judge, with_names: bool = False) -> None:
+        self.known = dict(_BARE)
+        self.lang = ""
+        self._cuts = cuts
+        self._judge = judge.judge
+        self._with_names = with_names
+
+    def meet(self, piece: str, tag: str, closed: str, text: str) -> tuple[Fact, str]:
+        """Return what the tag that a piece begins with says, and the text after it.
+
+        Args:
+            piece: what comes after a "<".
+            tag, closed, text: the piece, cut at its first ">".
+        """
+        name, _, source = tag.partition(" ")
+        kind = PLAIN.get(name)
+        if closed and kind is not None and len(source) < _MAX_PLAIN:
+            # Nearly all are written name="value".
+            parts = source.split('"')
+            shape = '"'.join(parts[::2])
+            where = values_in(shape) if len(shape) < _MAX_SHAPE else None
+            if where is not None:
+                if kind in _ELEMENTS:
+                    found = {key: parts[at] for key, at in where}
+                    fact = self._element(name, kind, source, found)
+                elif name == "time":
+                    fact = TIME, attributes(source).get("datetime", "")
+                else:
+                    fact = _other(name, kind, " " + source)
+                self.known[tag] = fact
+                return fact, text
+        name, source, text = self._cuts.read(piece)
+        if not name or name == "<":
+            return (STRAY if name else NOTHING, None), text
+        tag = name + source
+        known = self.known.get(tag)
+        if known is None:
+            name = name.lower()
+            kind = PLAIN.get(name, BLOCK if "-" in name else INLINE)
+            if name[0] == "/":
+                known = _end(name[1:])
+            elif kind in _ELEMENTS:
+                known = self._element(name, kind, source, attributes(source))
+            elif name == "time":
+                known = TIME, attributes(source).get("datetime", "")
+            else:
+                known = _other(name, kind, source)
+            self.known[tag] = known
+        return known, text
+
+    def _element(self, name: str, kind: int, source: str, found: Mapping[str, str]) -> Fact:
+        if name == "html" and not self.lang:
+            self.lang = found.get("lang", "")
+        place = PLACE_OF_TAG.get(name, 0)
+        last = ""
+        own = best = worst = 0.0
+        if found or "hidden" in source:
+            own, best, worst, last, is_comment = self._judge(found)
+            told = place_of(found, source, is_comment)
+            # All of the page is not the comment, or the menu, that its <body> may be named after.
+            place = place & ~told if name == "body" or name == "html" else place | told
+        return START, (
+            name,
+            kind == ITEM,
+            kind == HEADING,
+            _CLOSED_BY.get(name),
+            kind == DROP and source.endswith("/"),
+            place,
+            own,
+            best,
+            worst,
+            last,
+            names_of(found) if self._with_names else (),
+        )
+
+
+def _other(name: str, kind: int, source: str) -> Fact:
+    """Return what a start tag says that holds no blocks."""
+    if kind == LINK:
+        return _LINK
+    if kind == RAW_TEXT:
+        return RAW, (name, source)
+    if kind == VOID:
+        return (META, source) if name == "meta" else _void(name)
+    if kind == BREAK:
+        return (RULE if name == "hr" else LINE), None
+    return _NOTHING
+
+
+def _void(name: str) -> Fact:
+    return (IMAGE, None) if name == "img" else _NOTHING
+
+
+def _end(name: str) -> Fact:
+    kind = PLAIN.get(name, BLOCK if "-" in name else INLINE)
+    if kind in _ELEMENTS:
+        return END, name
+    if kind == LINK:
+        return LINK_END, None
+    if kind == VOID:
+        return _void(name)
+    if kind == BREAK:
+        return (RULE if name == "hr" else LINE), None
+    return _NOTHING
+
+
+def _bare() -> dict[str, Fact]:
+    tags = Tags(Cuts(""), Judge({}))
+    return {
+        **{name: tags.meet(name + ">", name, ">", "")[0] for name in PLAIN},
+        **{"/" + name: _end(name) for name in PLAIN},
+    }
+
+
+_BARE.update(_bare())
