@@ -6,9 +6,11 @@ is never used with other columns.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,13 @@ _OTHER, _SPACE, _DIGIT, _UPPER, _LETTER, _DENSE, _COMMA, _STOP, _MARK, _LINE = r
 _CLASSES = 10
 _WORD = re.compile(r"[^\W_]+")
 _FIRST_CHARS = 160
+# Of ASCII letters and digits words are made, in lower case; all else parts them.
+_PLAIN = bytes(
+    ord(chr(code).lower()) if chr(code).isalnum() and code < 128 else 0 if code == 0 else 32
+    for code in range(256)
+)
+# What else parts words in texts that are ASCII but for it.
+_MARKS = "’‘“”–—…•·»«©®™→|×\u00a0\u200b"
 _LEVELS = 4
 _NEIGHBOURS = (-3, -2, -1, 1, 2, 3)
 
@@ -139,7 +148,7 @@ def features(page: Page, word_scores: Mapping[str, float]) -> Floats:
 
     # The path.
     tag_list = page.tags
-    tags = np.asarray([TAG_NUMBERS.get(tag, 0) for tag in tag_list], np.int64)
+    tags = np.asarray([*map(TAG_NUMBERS.get, tag_list, repeat(0))], np.int64)
     parents = np.asarray(page.parents, np.int64)
     places = np.asarray(page.places, np.int64)[nodes]
     depths = _depths(page.parents)
@@ -153,7 +162,7 @@ def features(page: Page, word_scores: Mapping[str, float]) -> Floats:
         np.asarray(page.worst)[nodes],
         np.asarray(page.sums)[nodes],
     ]
-    columns += [(places >> bit) & 1 for bit in range(PLACES)]
+    columns += [*((places >> np.arange(PLACES)[:, None]) & 1)]
 
     # Where the block is in the page.
     total = words.sum()
@@ -171,13 +180,13 @@ def features(page: Page, word_scores: Mapping[str, float]) -> Floats:
     columns += [
         index / count,
         before / total,
-        np.full(count, count),
-        np.full(count, total),
-        np.full(count, np.cumsum(link_words)[-1] / total),  # a sum in order is the same everywhere
+        count,
+        total,
+        np.cumsum(link_words)[-1] / total,  # a sum in order is the same everywhere
         np.minimum(heading_distance, 99),
         headings_before,
         title_distance,
-        np.full(count, at / count),
+        at / count,
     ]
 
     # The elements around it, from the inside out, each holding more than the one before.
@@ -235,35 +244,37 @@ def features(page: Page, word_scores: Mapping[str, float]) -> Floats:
     columns += [
         (index >= begin) & (index < end),
         np.maximum(begin - index, 0) + np.maximum(index - end + 1, 0),
-        np.full(count, per_node[top, 0] / total),
-        np.full(count, begin / count),
-        np.full(count, end / count),
+        per_node[top, 0] / total,
+        begin / count,
+        end / count,
     ]
 
     # The blocks before and after.
-    near = np.stack(
-        (words, link_share, stops / words, parents[nodes], tags[nodes], by_word[:, 0]), 1
-    )
-    padded = np.full((count + 6, near.shape[1]), -1.0)
-    padded[3:-3] = near
+    near = np.stack((words, link_share, stops / words, parents[nodes], tags[nodes], by_word[:, 0]))
+    padded = np.full((len(near), count + 6), -1.0)
+    padded[:, 3:-3] = near
     for offset in _NEIGHBOURS:
-        rows = padded[3 + offset : 3 + offset + count].copy()
-        rows[:, 3] = rows[:, 3] == near[:, 3]
-        columns += [*rows.T]
+        there = padded[:, 3 + offset : 3 + offset + count]
+        columns += [*there[:3], there[3] == near[3], *there[4:]]
 
     long_words = words[words >= 15].sum()
     columns += [
-        np.full(count, tag_list.count("article")),
-        np.full(count, tag_list.count("p")),
-        np.full(count, tag_list.count("li")),
-        np.full(count, ((places >> 16) & 1).mean()),
-        np.full(count, ((places >> 17) & 1).mean()),
-        np.full(count, long_words / total),
+        tag_list.count("article"),
+        tag_list.count("p"),
+        tag_list.count("li"),
+        ((places >> 16) & 1).mean(),
+        ((places >> 17) & 1).mean(),
+        long_words / total,
     ]
-    table_of_floats = np.empty((count, len(columns)), np.float32)
+    return table_of(columns, count)
+
+
+def table_of(columns: Sequence[Any], count: int) -> Floats:
+    """Return columns, or the one value of a column, as rows; a column is one piece of memory."""
+    by_column = np.empty((len(columns), count), np.float32)
     for number, column in enumerate(columns):
-        table_of_floats[:, number] = column
-    return table_of_floats
+        by_column[number] = column
+    return by_column.T
 
 
 def _count_classes(texts: list[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -282,29 +293,64 @@ def first_words(text: str) -> list[str]:
     return _WORD.findall(text[:_FIRST_CHARS].lower())
 
 
+def _first_words(texts: list[str]) -> list[list[str]]:
+    """Return what first_words does of each text: of plain ones all at once."""
+    joined = "\0".join([text[:_FIRST_CHARS] for text in texts])
+    for mark in _MARKS:
+        joined = joined.replace(mark, " ")
+    parts = joined.split("\0")
+    if len(parts) != len(texts):
+        return [first_words(text) for text in texts]
+    ascii_only = "\0".join([part if part.isascii() else "" for part in parts])
+    plain = ascii_only.encode().translate(_PLAIN).decode()
+    return [
+        words.split() if words else first_words(text)
+        for words, text in zip(plain.split("\0"), texts, strict=True)
+    ]
+
+
 def _words(page: Page, scores: Mapping[str, float]) -> tuple[Floats, Floats]:
     """Return what the first words of each block speak for, and how much of them the title has."""
     title = set(_WORD.findall(page.title.lower()))
     description = set(_WORD.findall(_description(page).lower()))
-    by_word = np.zeros((len(page.texts), 4), np.float32)
-    shares = np.zeros((len(page.texts), 3), np.float32)
-    for row, text in enumerate(page.texts):
-        found = first_words(text)
-        if not found:
-            continue
-        values = [scores[word] for word in found if word in scores]
-        if values:
-            by_word[row] = (
-                sum(values) / len(values), min(values), max(values), scores.get(found[0], 0.0)
-            )  # fmt: skip
-        if title:
-            unique = set(found)
-            common = len(unique & title)
-            shares[row, 0] = common / len(unique)
-            shares[row, 1] = common / len(title)
-        if description and len(found) > 3:
-            shares[row, 2] = sum(word in description for word in found) / len(found)
+    count = len(page.texts)
+    by_word = np.zeros((count, 4), np.float32)
+    shares = np.zeros((count, 3), np.float32)
+    found = _first_words(page.texts)
+    sizes = np.asarray([len(words) for words in found], np.int64)
+    flat = list(chain.from_iterable(found))
+    if not flat:
+        return by_word, shares
+    owners = np.repeat(np.arange(count), sizes)
+    firsts = np.cumsum(sizes) - sizes
+
+    score = np.fromiter(map(scores.get, flat, repeat(math.nan)), np.float64, len(flat))
+    is_known = ~np.isnan(score)
+    known, owner = score[is_known], owners[is_known]
+    if known.size:
+        many = np.bincount(owner)
+        has = np.flatnonzero(many)
+        many = many[has]
+        starts = np.cumsum(many) - many
+        first = firsts[has]
+        by_word[has, 0] = np.bincount(owner, known)[has] / many
+        by_word[has, 1] = np.minimum.reduceat(known, starts)
+        by_word[has, 2] = np.maximum.reduceat(known, starts)
+        by_word[has, 3] = np.where(is_known[first], score[first], 0)
+    if title:
+        rows = np.flatnonzero(np.bincount(owners, _are_in(flat, title)))
+        with_title = [found[row] for row in rows.tolist()]
+        common = np.asarray([len(title.intersection(words)) for words in with_title])
+        shares[rows, 0] = common / [len(set(words)) for words in with_title]
+        shares[rows, 1] = common / len(title)
+    if description:
+        covered = np.bincount(owners, _are_in(flat, description), count)
+        shares[:, 2] = np.where(sizes > 3, covered / np.maximum(sizes, 1), 0)
     return by_word, shares
+
+
+def _are_in(words: list[str], wanted: set[str]) -> NDArray[np.bool_]:
+    return np.fromiter(map(wanted.__contains__, words), np.bool_, len(words))
 
 
 _DESCRIPTION = re.compile(r"""(?:name|property)\s*=\s*["']?(?:og:)?description["'\s]""", re.I)
