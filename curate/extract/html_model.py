@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ..errors import DefinitionError
 from .html_blocks import Page
-from .html_features import FEATURES, Floats, outer_nodes
+from .html_features import FEATURES, Floats, outer_nodes, table_of
 from .html_tags import IN_BUTTON, IN_COMMENT, IN_FORM, IN_HIDDEN, IN_NAV, Judge
 
 MODEL_FILE = Path(__file__).parent.parent / "data" / "html_model.npz"
@@ -70,11 +70,13 @@ class Trees:
         for start in range(0, len(table), _ROWS):
             # A column is one piece of memory here, and is copied as such.
             by_column = np.ascontiguousarray(table[start : start + _ROWS].T)
-            answers = (by_column[columns] > borders).view(np.uint8).reshape(depth, count, -1)
-            index = answers[0]
-            for level in range(1, depth):
-                index = index | (answers[level] << level)
-            result[start : start + _ROWS] = flat[index + first_leaf].sum(0)
+            asked = by_column.take(columns, axis=0)
+            answers = (asked > borders).view(np.uint8).reshape(depth, count, -1)
+            index = answers[-1]
+            for answer in answers[-2::-1]:
+                index += index
+                index += answer
+            result[start : start + _ROWS] = flat.take(index + first_leaf).sum(0)
         return result + self.bias
 
 
@@ -146,9 +148,9 @@ def context(page: Page, table: Floats, scores: NDArray[np.int64]) -> Floats:
     total = max(kept[-1], 1e-9)
     columns += [
         kept[:-1] / total,
-        np.full(count, kept[-1] / held[-1]),
-        np.full(count, kept[-1]),
-        np.full(count, likely.max()),
+        kept[-1] / held[-1],
+        kept[-1],
+        likely.max(),
     ]
     starts, ends = np.asarray(page.starts, np.int64), np.asarray(page.ends, np.int64)
     outer = np.asarray(outer_nodes(page.parents, page.starts, page.ends), np.int64)
@@ -158,10 +160,7 @@ def context(page: Page, table: Floats, scores: NDArray[np.int64]) -> Floats:
         inside = kept[end] - kept[begin]
         columns += [inside / np.maximum(held[end] - held[begin], 1e-9), inside / total]
         around = outer[around]
-    result = np.empty((count, len(columns)), np.float32)
-    for number, column in enumerate(columns):
-        result[:, number] = column
-    return result
+    return table_of(columns, count)
 
 
 def keep(
