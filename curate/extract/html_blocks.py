@@ -94,7 +94,7 @@ def read_page(source: str, scores: Mapping[str, float] | Judge, keep_names: bool
     cuts = Cuts(source)
     new_tags = Tags(cuts, scores if isinstance(scores, Judge) else Judge(scores), keep_names)
     known = new_tags.known
-    shapes: dict[tuple[int, str, str], int] = {}
+    paths: dict[int, int] = {}
 
     # The root, which nothing closes.
     tags.append("")
@@ -205,7 +205,7 @@ def read_page(source: str, scores: Mapping[str, float] | Judge, keep_names: bool
                     own,
                     best,
                     worst,
-                    last,
+                    shape,
                     names,
                 ) = told
                 # A block ends a paragraph, a heading another, and any block a drawing left open.
@@ -238,8 +238,8 @@ def read_page(source: str, scores: Mapping[str, float] | Judge, keep_names: bool
                     bests.append(best if best > bests[parent] else bests[parent])
                     worsts.append(worst if worst < worsts[parent] else worsts[parent])
                     sums.append(own + _DECAY * sums[parent])
-                    shape = (signatures[parent], name, last)
-                    signatures.append(shapes.setdefault(shape, len(shapes) + 1))
+                    path = signatures[parent] << 32 | shape
+                    signatures.append(paths.setdefault(path, len(paths) + 1))
                     if keep_names:
                         page.names.append(names)
                     stack.append(node)

@@ -40,11 +40,11 @@ _CLOSED_BY = {
 
 
 # What a start tag says: name, is it an item, a heading, what it ends of what is open and what that
-# does not reach across, is nothing in it, its places, mean, best and worst score of its names, the
-# last of them, and all of them where they are asked for.
+# does not reach across, is nothing in it, its places, mean, best and worst score of its names, a
+# number for its name and the last of those, and all of those where they are asked for.
 Element = tuple[
     str, bool, bool, tuple[frozenset[str], frozenset[str]] | None, bool, int, float, float, float,
-    str, tuple[str, ...],
+    int, tuple[str, ...],
 ]  # fmt: skip
 # What to do, and what the tag says: an Element, the name that ends, or attributes.
 Fact = tuple[int, Any]
@@ -53,8 +53,9 @@ _LINK: Fact = (LINK_START, None)
 _ELEMENTS = frozenset((BLOCK, CELL, ITEM, HEADING, DROP))
 _MAX_PLAIN = 5_000
 _MAX_SHAPE = 500
-# Every tag without attributes.
+# Every tag without attributes, and the numbers of their shapes.
 _BARE: dict[str, Fact] = {}
+_SHAPES: dict[tuple[str, str], int] = {}
 
 
 class Tags:
@@ -68,6 +69,7 @@ class Tags:
     def __init__(self, cuts: Cuts, judge: Judge, with_names: bool = False) -> None:
         self.known = dict(_BARE)
         self.lang = ""
+        self._shapes = dict(_SHAPES)
         self._cuts = cuts
         self._judge = judge.judge
         self._with_names = with_names
@@ -136,7 +138,7 @@ class Tags:
             own,
             best,
             worst,
-            last,
+            self._shapes.setdefault((name, last), len(self._shapes)),
             names_of(found) if self._with_names else (),
         )
 
@@ -171,12 +173,12 @@ def _end(name: str) -> Fact:
     return _NOTHING
 
 
-def _bare() -> dict[str, Fact]:
+def _read_bare() -> None:
     tags = Tags(Cuts(""), Judge({}))
-    return {
-        **{name: tags.meet(name + ">", name, ">", "")[0] for name in PLAIN},
-        **{"/" + name: _end(name) for name in PLAIN},
-    }
+    for name in PLAIN:
+        _BARE[name], _ = tags.meet(name + ">", name, ">", "")
+        _BARE["/" + name] = _end(name)
+    _SHAPES.update(tags._shapes)
 
 
-_BARE.update(_bare())
+_read_bare()
