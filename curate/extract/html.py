@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import logging
 import re
 import subprocess
@@ -96,13 +97,12 @@ class HtmlExtractor(Extractor):
         if len(payload) > self.max_payload_bytes:
             raise DocumentError("too_large", f"{len(payload)} bytes of {self.max_payload_bytes}")
 
-        from ..readers.charset import decode
         from .html_blocks import read_page
         from .html_meta import metadata
         from .html_write import write
 
-        source = decode(payload, charset)
-        tags = source.count("<")
+        source = _utf8(payload, charset)
+        tags = source.count(b"<")
         if tags > self.max_tags:
             raise DocumentError("too_many_tags", f"{tags} tags, max_tags is {self.max_tags}")
         page = read_page(source, self._model.judge)
@@ -311,6 +311,15 @@ class TrafilaturaExtractor(Extractor):
             deduplicate=False,
         )
         return text or ""
+
+
+def _utf8(payload: bytes, charset: str) -> bytes:
+    """Return what decode makes of a page, as UTF-8; where it is that already, none is copied."""
+    from ..readers.charset import decode, name_of
+
+    if name_of(charset) in ("utf-8", "") and b"\0" not in payload:
+        return payload.removeprefix(codecs.BOM_UTF8)
+    return decode(payload, charset).encode()
 
 
 def _count_attributes(tag: bytes) -> int:

@@ -26,7 +26,7 @@ from .html_known import (
     Tags,
 )
 from .html_tags import IN_DROPPED, IN_LINK, IN_PRE, Judge
-from .html_tokens import Cuts
+from .html_tokens import Cuts, text_of
 
 # Deeper elements are read as part of the one at this depth; real pages rarely pass 100.
 _MAX_DEPTH = 400
@@ -79,11 +79,13 @@ class Page:
     lang: str = ""
 
 
-def read_page(source: str, scores: Mapping[str, float] | Judge, keep_names: bool = False) -> Page:
+def read_page(
+    source: str | bytes, scores: Mapping[str, float] | Judge, keep_names: bool = False
+) -> Page:
     """Walk over a page once.
 
     Args:
-        source: the page.
+        source: the page, in UTF-8 if it is bytes.
         scores: how much a name of an element speaks for content (> 0) or against it.
         keep_names: remember every node's names, for training.
     """
@@ -91,7 +93,7 @@ def read_page(source: str, scores: Mapping[str, float] | Judge, keep_names: bool
     tags, parents, starts, ends = page.tags, page.parents, page.starts, page.ends
     places, owns, bests, worsts, sums = page.places, page.own, page.best, page.worst, page.sums
     signatures, texts = page.signatures, page.texts
-    cuts = Cuts(source)
+    cuts = Cuts(source.encode() if isinstance(source, str) else source)
     new_tags = Tags(cuts, scores if isinstance(scores, Judge) else Judge(scores), keep_names)
     known = new_tags.known
     paths: dict[int, int] = {}
@@ -110,13 +112,13 @@ def read_page(source: str, scores: Mapping[str, float] | Judge, keep_names: bool
     page.names.append(())
     stack = [0]
     open_tags: dict[str, int] = {}
-    pieces: list[str] = []
+    pieces: list[bytes] = []
     link_at = -1  # depth of the stack at which a link was opened, -1 outside links
     link_chars = links = breaks = images = 0
 
     def flush() -> None:
         nonlocal link_chars, links, breaks, images
-        text = pieces[0] if len(pieces) == 1 else "".join(pieces)
+        text = text_of(pieces[0] if len(pieces) == 1 else b"".join(pieces))
         pieces.clear()
         if text.isspace():
             link_chars = breaks = 0
@@ -158,11 +160,9 @@ def read_page(source: str, scores: Mapping[str, float] | Judge, keep_names: bool
         if link_at > depth:
             link_at = -1
 
-    text = next(cuts.rest)
-    if text:
-        pieces.append(text)
+    pieces += filter(None, [next(cuts.rest)])
     for piece in cuts.rest:
-        tag, closed, text = piece.partition(">")
+        tag, closed, text = piece.partition(b">")
         fact = known.get(tag) if closed else None
         if fact is None:
             fact, text = new_tags.meet(piece, tag, closed, text)
@@ -255,11 +255,13 @@ def read_page(source: str, scores: Mapping[str, float] | Judge, keep_names: bool
             images += 1
         elif action == LINE:
             if places[stack[-1]] & IN_PRE:
-                pieces.append("\n")
-            elif pieces and pieces[-1] == "\0":
+                pieces.append(b"\n")
+            elif pieces and pieces[-1] == b"\0":
                 flush()  # an empty line parts blocks
-            elif pieces and not (len(pieces) >= 2 and pieces[-1].isspace() and pieces[-2] == "\0"):
-                pieces.append("\0")
+            elif pieces and not (
+                len(pieces) >= 2 and pieces[-2] == b"\0" and text_of(pieces[-1]).isspace()
+            ):
+                pieces.append(b"\0")
                 breaks += 1
             elif pieces:
                 flush()
@@ -274,11 +276,12 @@ def read_page(source: str, scores: Mapping[str, float] | Judge, keep_names: bool
             if len(page.times) < 20:
                 page.times.append(told)
         elif action == STRAY:
-            pieces.append("<")
+            pieces.append(b"<")
         if text:
             pieces.append(text)
             if link_at >= 0:
-                link_chars += len(text) if len(text) < 40 else len(text.strip())
+                chars = text_of(text)
+                link_chars += len(chars) if len(chars) < 40 else len(chars.strip())
     if pieces:
         flush()
     close(1)
@@ -287,13 +290,13 @@ def read_page(source: str, scores: Mapping[str, float] | Judge, keep_names: bool
     return page
 
 
-def _raw(page: Page, cuts: Cuts, tag: tuple[str, str], text: str, place: int) -> str:
+def _raw(page: Page, cuts: Cuts, tag: tuple[str, str], text: bytes, place: int) -> bytes:
     """Read a raw element; return the text after it."""
     name, source = tag
-    content, after = cuts.raw(name, text)
+    content, after = cuts.raw(name.encode(), text)
     if name == "title":
         if not page.title and not place & IN_DROPPED:
-            page.title = " ".join(html.unescape("<".join(content)).split())
+            page.title = " ".join(html.unescape(text_of(b"<".join(content))).split())
     elif name == "script" and "ld+json" in source and len(page.linked_data) < 20:
-        page.linked_data.append("<".join(content))
+        page.linked_data.append(text_of(b"<".join(content)))
     return after

@@ -22,7 +22,7 @@ from .html_tags import (
     names_of,
     place_of,
 )
-from .html_tokens import Cuts, attributes, values_in
+from .html_tokens import Cuts, attributes, text_of, values_in
 
 # What the walk does at a tag; at the first two an element that holds blocks begins or ends.
 START, END, NOTHING, LINK_START, LINK_END, LINE, RULE, IMAGE, META, TIME, RAW, STRAY = range(12)
@@ -54,7 +54,7 @@ _ELEMENTS = frozenset((BLOCK, CELL, ITEM, HEADING, DROP))
 _MAX_PLAIN = 5_000
 _MAX_SHAPE = 500
 # Every tag without attributes, and the numbers of their shapes.
-_BARE: dict[str, Fact] = {}
+_BARE: dict[bytes, Fact] = {}
 _SHAPES: dict[tuple[str, str], int] = {}
 
 
@@ -74,14 +74,14 @@ class Tags:
         self._judge = judge.judge
         self._with_names = with_names
 
-    def meet(self, piece: str, tag: str, closed: str, text: str) -> tuple[Fact, str]:
+    def meet(self, piece: bytes, tag: bytes, closed: bytes, text: bytes) -> tuple[Fact, bytes]:
         """Return what the tag that a piece begins with says, and the text after it.
 
         Args:
             piece: what comes after a "<".
             tag, closed, text: the piece, cut at its first ">".
         """
-        name, _, source = tag.partition(" ")
+        name, _, source = text_of(tag).partition(" ")
         kind = PLAIN.get(name)
         if closed and kind is not None and len(source) < _MAX_PLAIN:
             # Nearly all are written name="value".
@@ -98,13 +98,12 @@ class Tags:
                     fact = _other(name, kind, " " + source)
                 self.known[tag] = fact
                 return fact, text
-        name, source, text = self._cuts.read(piece)
-        if not name or name == "<":
-            return (STRAY if name else NOTHING, None), text
-        tag = name + source
+        tag, size, text = self._cuts.read(piece)
+        if not size:
+            return (STRAY if tag else NOTHING, None), text
         known = self.known.get(tag)
         if known is None:
-            name = name.lower()
+            name, source = text_of(tag[:size]).lower(), text_of(tag[size:])
             kind = PLAIN.get(name, BLOCK if "-" in name else INLINE)
             if name[0] == "/":
                 known = _end(name[1:])
@@ -174,10 +173,11 @@ def _end(name: str) -> Fact:
 
 
 def _read_bare() -> None:
-    tags = Tags(Cuts(""), Judge({}))
+    tags = Tags(Cuts(b""), Judge({}))
     for name in PLAIN:
-        _BARE[name], _ = tags.meet(name + ">", name, ">", "")
-        _BARE["/" + name] = _end(name)
+        tag = name.encode()
+        _BARE[tag], _ = tags.meet(tag + b">", tag, b">", b"")
+        _BARE[b"/" + tag] = _end(name)
     _SHAPES.update(tags._shapes)
 
 

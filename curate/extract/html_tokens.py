@@ -14,12 +14,12 @@ from operator import length_hint
 # A repeat keeps about a kilobyte for each round: the counted ones bound that, and what follows the
 # first takes the rest of a monstrous tag in the same time without.
 _TAG = re.compile(
-    r"""(/?[a-zA-Z][^\s/>]*[^>=]*(?:=\s*(?:"[^"]*(?:"|\Z)|'[^']*(?:'|\Z))?[^>=]*){0,1000}[^>]*)"""
-    r"(?:>|\Z)"
+    rb"""(/?[a-zA-Z][^\s/>]*[^>=]*(?:=\s*(?:"[^"]*(?:"|\Z)|'[^']*(?:'|\Z))?[^>=]*){0,1000}[^>]*)"""
+    rb"(?:>|\Z)"
 )
 # Attributes that end at their first ">": no quote is open there.
-_COMPLETE = re.compile(r"""[^=]*(?:=\s*(?:"[^"]*"|'[^']*'|(?![\s"']))[^=]*){0,1000}""")
-_PARTS = re.compile(r"(/?)([a-zA-Z][^\s/>]*)")
+_COMPLETE = re.compile(rb"""[^=]*(?:=\s*(?:"[^"]*"|'[^']*'|(?![\s"']))[^=]*){0,1000}""")
+_NAME = re.compile(rb"/?[a-zA-Z][^\s/>]*")
 _ATTRIBUTE = re.compile(
     r"""(?<![^\s/"'])([a-zA-Z][^\s=>/"']{0,60})\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))"""
 )
@@ -36,34 +36,35 @@ class Cuts:
         rest: the pieces that are not read yet.
     """
 
-    def __init__(self, page: str) -> None:
+    def __init__(self, page: bytes) -> None:
         self._page = page
-        self._pieces = page.split("<")
+        self._pieces = page.split(b"<")
         self.rest = iter(self._pieces)
         self._number = self._start = 0
 
-    def read(self, piece: str) -> tuple[str, str, str]:
+    def read(self, piece: bytes) -> tuple[bytes, int, bytes]:
         """Read what a piece begins with, which may end in a later one.
 
         Returns:
-            The name of a tag, with the "/" of an end, and its attributes, and the text after it.
-            Of a comment and the like the name is "", of a "<" that begins nothing "<".
+            A tag without its brackets, and the length of its name, with the "/" of an end; and the
+            text after it. Instead of the tag b"" for a comment and the like, b"<" for a "<" that
+            begins nothing.
         """
-        found = _PARTS.match(piece)
-        if found:
-            tag, closed, text = piece.partition(">")
-            if not closed or not _COMPLETE.fullmatch(tag, found.end()):
+        name = _NAME.match(piece)
+        if name:
+            tag, closed, text = piece.partition(b">")
+            if not closed or not _COMPLETE.fullmatch(tag, name.end()):
                 tag, text = self._whole_tag(piece)
-            return found[0], tag[found.end() :], text
-        if piece.startswith("!--"):
-            if piece.startswith((">", "->"), 3):
-                return "", "", piece.partition(">")[2]
-            return "", "", self.after("-->", piece[3:])
-        if piece.startswith(("!", "?", "/")):
-            return "", "", self.after(">", piece)
-        return "<", "", piece
+            return tag, name.end(), text
+        if piece.startswith(b"!--"):
+            if piece.startswith((b">", b"->"), 3):
+                return b"", 0, piece.partition(b">")[2]
+            return b"", 0, self.after(b"-->", piece[3:])
+        if piece.startswith((b"!", b"?", b"/")):
+            return b"", 0, self.after(b">", piece)
+        return b"<", 0, piece
 
-    def after(self, mark: str, piece: str) -> str:
+    def after(self, mark: bytes, piece: bytes) -> bytes:
         """Return what comes after a mark without "<", in this piece or a later one."""
         while True:
             _, found, text = piece.partition(mark)
@@ -72,23 +73,23 @@ class Cuts:
             try:
                 piece = next(self.rest)
             except StopIteration:
-                return ""
+                return b""
 
-    def raw(self, name: str, text: str) -> tuple[list[str], str]:
+    def raw(self, name: bytes, text: bytes) -> tuple[list[bytes], bytes]:
         """Return the pieces of a raw element that begins with a text, and what comes after it."""
         size = len(name) + 1
         inside = [text]
         for piece in self.rest:
-            if piece[:1] == "/" and piece[1:size].lower() == name:
+            if piece[:1] == b"/" and piece[1:size].lower() == name:
                 after = piece[size : size + 1]
-                if after == ">":
+                if after == b">":
                     return inside, piece[size + 1 :]
-                if after == "/" or after.isspace():
-                    return inside, self.after(">", piece)
+                if after == b"/" or after.isspace():
+                    return inside, self.after(b">", piece)
             inside.append(piece)
-        return inside, ""
+        return inside, b""
 
-    def _whole_tag(self, piece: str) -> tuple[str, str]:
+    def _whole_tag(self, piece: bytes) -> tuple[bytes, bytes]:
         """Read a tag with a ">" or a "<" in it."""
         number = len(self._pieces) - length_hint(self.rest) - 1
         passed = self._pieces[self._number : number]
@@ -100,6 +101,11 @@ class Cuts:
         while end < found.end():
             end += 1 + len(next(self.rest))
         return found[1], self._page[found.end() : end]
+
+
+def text_of(source: bytes) -> str:
+    """Return UTF-8 as text."""
+    return source.decode("utf-8", "replace")
 
 
 def attributes(source: str) -> dict[str, str]:
