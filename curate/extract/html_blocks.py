@@ -118,7 +118,7 @@ def read_page(
 
     def flush() -> None:
         nonlocal link_chars, links, breaks, images
-        text = text_of(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        text = b"".join(pieces).decode("utf-8", "replace")
         pieces.clear()
         if text.isspace():
             link_chars = breaks = 0
@@ -280,7 +280,7 @@ def read_page(
         if text:
             pieces.append(text)
             if link_at >= 0:
-                chars = text_of(text)
+                chars = text.decode("utf-8", "replace")
                 link_chars += len(chars) if len(chars) < 40 else len(chars.strip())
     if pieces:
         flush()

@@ -51,11 +51,14 @@ Fact = tuple[int, Any]
 _NOTHING: Fact = (NOTHING, None)
 _LINK: Fact = (LINK_START, None)
 _ELEMENTS = frozenset((BLOCK, CELL, ITEM, HEADING, DROP))
+_ONLY_NAMES = frozenset(("class", "id", "data-testid", "lang"))
 _MAX_PLAIN = 5_000
 _MAX_SHAPE = 500
 # Every tag without attributes, and the numbers of their shapes.
 _BARE: dict[bytes, Fact] = {}
 _SHAPES: dict[tuple[str, str], int] = {}
+# What the tags say that say the same with any attributes.
+_QUICK: dict[bytes, Fact] = {}
 
 
 class Tags:
@@ -81,6 +84,10 @@ class Tags:
             piece: what comes after a "<".
             tag, closed, text: the piece, cut at its first ">".
         """
+        quick = _QUICK.get(tag.partition(b" ")[0])
+        if quick and closed and tag.count(b'"') == 2 * tag.count(b'="') and b"'" not in tag:
+            # Nothing depends on its attributes, of which none is open: it may as well be met again.
+            return quick, text
         name, _, source = text_of(tag).partition(" ")
         kind = PLAIN.get(name)
         if closed and kind is not None and len(source) < _MAX_PLAIN:
@@ -124,9 +131,10 @@ class Tags:
         own = best = worst = 0.0
         if found or "hidden" in source:
             own, best, worst, last, is_comment = self._judge(found)
-            told = place_of(found, source, is_comment)
-            # All of the page is not the comment, or the menu, that its <body> may be named after.
-            place = place & ~told if name == "body" or name == "html" else place | told
+            if is_comment or "hidden" in source or not _ONLY_NAMES.issuperset(found):
+                told = place_of(found, source, is_comment)
+                # All of the page is not the comment that its <body> may be named after.
+                place = place & ~told if name == "body" or name == "html" else place | told
         return START, (
             name,
             kind == ITEM,
@@ -178,6 +186,8 @@ def _read_bare() -> None:
         tag = name.encode()
         _BARE[tag], _ = tags.meet(tag + b">", tag, b">", b"")
         _BARE[b"/" + tag] = _end(name)
+        if _BARE[tag][0] in (NOTHING, LINK_START, IMAGE):
+            _QUICK[tag] = _BARE[tag]
     _SHAPES.update(tags._shapes)
 
 

@@ -10,6 +10,8 @@ from .html_blocks import Page
 from .html_tags import IN_PRE, IN_QUOTE, IN_TABLE
 
 _LEVELS = {f"h{level}": level for level in range(1, 7)}
+_STRUCTURAL = _LEVELS.keys() | {"li", "dd", "ul", "ol", "dl", "tr", "td", "th", "table"}
+_Structure = tuple[int, int, int, int, int]
 _FENCE = re.compile(r"^`{3,}", re.MULTILINE)
 _MAX_INDENT = 8
 
@@ -26,8 +28,8 @@ def write(page: Page, kept: Sequence[int], markdown: bool = False, tables: bool 
         markdown: write Markdown.
         tables: keep what is in tables of two columns or more.
     """
-    heading, item, row, cell, depth = _structure(page)
-    tabular = _rows_of_tables(page, row, cell)
+    structure = _structure(page)
+    tabular = _rows_of_tables(page, structure)
     lines: list[str] = []
     cells: list[str] = []
     last_row = last_cell = last_item = 0
@@ -35,79 +37,82 @@ def write(page: Page, kept: Sequence[int], markdown: bool = False, tables: bool 
     for block in kept:
         # Sphinx and others end a heading with a link to itself.
         node, text = page.nodes[block], page.texts[block].removesuffix("¶")
-        at_row = row[node] if row[node] in tabular else 0
+        heading, item, row, cell, depth = structure[node]
+        at_row = row if row in tabular else 0
         if at_row != last_row and cells:
             rows_written = _write_row(lines, cells, rows_written, markdown)
             cells = []
         if at_row:
             if tables:
                 flat = " ".join(text.split()).replace("|", "\\|" if markdown else "|")
-                if cells and cell[node] == last_cell:
+                if cells and cell == last_cell:
                     cells[-1] += " " + flat
                 else:
                     cells.append(flat)
-            last_row, last_cell = at_row, cell[node]
+            last_row, last_cell = at_row, cell
             continue
         last_row = rows_written = 0
         if not page.places[node] & IN_PRE:
-            if item[node] or heading[node]:
+            if item or heading:
                 text = text.replace("\n", " ")
         elif markdown:
             fence = "`" * max(3, 1 + max(map(len, _FENCE.findall(text)), default=2))
             text = f"{fence}\n{text}\n{fence}"
-        if heading[node]:
-            text = "#" * heading[node] + " " + text if markdown else text
-        elif item[node] and not page.places[node] & IN_PRE:
-            indent = "  " * min(depth[node] - 1, _MAX_INDENT) if markdown else ""
-            if item[node] != last_item:
+        if heading:
+            text = "#" * heading + " " + text if markdown else text
+        elif item and not page.places[node] & IN_PRE:
+            indent = "  " * min(depth - 1, _MAX_INDENT) if markdown else ""
+            if item != last_item:
                 text = f"{indent}- {text}"
             elif markdown:
                 text = f"{indent}  {text}"
-        if markdown and page.places[node] & IN_QUOTE and not heading[node]:
+        if markdown and page.places[node] & IN_QUOTE and not heading:
             text = "> " + text.replace("\n", "\n> ")
-        last_item = item[node]
+        last_item = item
         lines.append(text)
     if cells:
         _write_row(lines, cells, rows_written, markdown)
     return _joined(lines) if markdown else "\n".join(lines)
 
 
-def _structure(page: Page) -> tuple[list[int], list[int], list[int], list[int], list[int]]:
+def _structure(page: Page) -> list[_Structure]:
     """Return for each node the level of its heading, its item, row and cell, and the lists' depth.
 
     A row or a cell inside an item, and the reverse, count by what is nearer.
     """
-    count = len(page.tags)
-    heading, item, row, cell, depth = ([0] * count for _ in range(5))
-    for node in range(1, count):
-        parent, tag = page.parents[node], page.tags[node]
-        heading[node], item[node], row[node] = heading[parent], item[parent], row[parent]
-        cell[node], depth[node] = cell[parent], depth[parent]
-        if tag in _LEVELS:
-            heading[node] = _LEVELS[tag]
-        elif tag == "li" or tag == "dd":
-            item[node], row[node], cell[node] = node, 0, 0
-        elif tag == "ul" or tag == "ol" or tag == "dl":
-            depth[node] += 1
-        elif tag == "tr":
-            row[node], item[node] = node, 0
-        elif tag == "td" or tag == "th":
-            cell[node] = node
-        elif tag == "table":
-            row[node] = cell[node] = 0
-    return heading, item, row, cell, depth
+    found = [(0, 0, 0, 0, 0)]
+    for node in range(1, len(page.tags)):
+        inherited, tag = found[page.parents[node]], page.tags[node]
+        if tag in _STRUCTURAL:
+            heading, item, row, cell, depth = inherited
+            if tag in _LEVELS:
+                heading = _LEVELS[tag]
+            elif tag == "li" or tag == "dd":
+                item, row, cell = node, 0, 0
+            elif tag == "ul" or tag == "ol" or tag == "dl":
+                depth += 1
+            elif tag == "tr":
+                row, item = node, 0
+            elif tag == "td" or tag == "th":
+                cell = node
+            else:
+                row = cell = 0
+            inherited = heading, item, row, cell, depth
+        found.append(inherited)
+    return found
 
 
-def _rows_of_tables(page: Page, row: list[int], cell: list[int]) -> set[int]:
+def _rows_of_tables(page: Page, structure: list[_Structure]) -> set[int]:
     """Return the rows that are data: two cells or more, and none that holds a piece of a page."""
     cells: dict[int, set[int]] = {}
     chars: dict[int, int] = {}
     blocks: dict[int, int] = {}
     for node, text in zip(page.nodes, page.texts, strict=True):
-        if row[node] and page.places[node] & IN_TABLE:
-            cells.setdefault(row[node], set()).add(cell[node])
-            chars[cell[node]] = chars.get(cell[node], 0) + len(text)
-            blocks[cell[node]] = blocks.get(cell[node], 0) + 1
+        _, _, row, cell, _ = structure[node]
+        if row and page.places[node] & IN_TABLE:
+            cells.setdefault(row, set()).add(cell)
+            chars[cell] = chars.get(cell, 0) + len(text)
+            blocks[cell] = blocks.get(cell, 0) + 1
     return {
         at
         for at, inside in cells.items()
