@@ -25,7 +25,7 @@ from .html_tags import IN_BUTTON, IN_COMMENT, IN_FORM, IN_HIDDEN, IN_NAV, Judge
 
 MODEL_FILE = Path(__file__).parent.parent / "data" / "html_model.npz"
 SCALE = 4096  # leaves are log odds times this
-_ROWS = 1024
+_ROWS = 128
 _OFFSETS = (-5, -4, -3, -2, -1, 1, 2, 3, 4, 5)
 _WINDOWS = (2, 5, 10, 25)
 _LEVELS = 4
