@@ -25,7 +25,7 @@ from .html_tags import IN_BUTTON, IN_COMMENT, IN_FORM, IN_HIDDEN, IN_NAV, Judge
 
 MODEL_FILE = Path(__file__).parent.parent / "data" / "html_model.npz"
 SCALE = 4096  # leaves are log odds times this
-_ROWS = 128
+_ROWS = 96  # no array is so large that its memory goes back to the system each time
 _OFFSETS = (-5, -4, -3, -2, -1, 1, 2, 3, 4, 5)
 _WINDOWS = (2, 5, 10, 25)
 _LEVELS = 4
@@ -60,23 +60,29 @@ class Trees:
     leaves: NDArray[np.int64]
     bias: int
 
+    @cached_property
+    def _laid_out(self) -> tuple[NDArray[np.int64], Floats, NDArray[np.int64], NDArray[np.int64]]:
+        """Columns and borders by question; the first leaf of each tree; all leaves."""
+        count, size = self.leaves.shape
+        return (
+            np.ascontiguousarray(self.features.T),
+            np.ascontiguousarray(self.borders.T)[:, :, None],
+            np.arange(count)[:, None] * size,
+            np.ascontiguousarray(self.leaves).ravel(),
+        )
+
     def scores(self, table: Floats) -> NDArray[np.int64]:
         """Return the log odds of each row, times SCALE."""
-        count, depth = self.features.shape
-        columns, borders = self.features.T.ravel(), self.borders.T.reshape(-1, 1)
-        first_leaf = np.arange(count)[:, None] * self.leaves.shape[1]
-        flat = self.leaves.ravel()
+        columns, borders, first_leaf, leaves = self._laid_out
         result = np.empty(len(table), np.int64)
         for start in range(0, len(table), _ROWS):
             # A column is one piece of memory here, and is copied as such.
             by_column = np.ascontiguousarray(table[start : start + _ROWS].T)
-            asked = by_column.take(columns, axis=0)
-            answers = (asked > borders).view(np.uint8).reshape(depth, count, -1)
-            index = answers[-1]
-            for answer in answers[-2::-1]:
+            index = np.zeros((columns.shape[1], by_column.shape[1]), np.uint8)
+            for asked, border in zip(columns[::-1], borders[::-1], strict=True):
                 index += index
-                index += answer
-            result[start : start + _ROWS] = flat.take(index + first_leaf).sum(0)
+                index += (by_column.take(asked, axis=0) > border).view(np.uint8)
+            result[start : start + _ROWS] = leaves.take(index + first_leaf).sum(0)
         return result + self.bias
 
 
