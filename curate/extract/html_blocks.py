@@ -92,7 +92,9 @@ def read_page(
     page = Page()
     tags, parents, starts, ends = page.tags, page.parents, page.starts, page.ends
     places, owns, bests, worsts, sums = page.places, page.own, page.best, page.worst, page.sums
-    signatures, texts = page.signatures, page.texts
+    signatures, texts, page_nodes = page.signatures, page.texts, page.nodes
+    page_link_chars, page_links = page.link_chars, page.num_links
+    page_breaks, page_images = page.breaks, page.images
     cuts = Cuts(source.encode() if isinstance(source, str) else source)
     new_tags = Tags(cuts, scores if isinstance(scores, Judge) else Judge(scores), keep_names)
     known = new_tags.known
@@ -140,11 +142,11 @@ def read_page(
                 text = " ".join(text.split())
             if text:
                 texts.append(text)
-                page.link_chars.append(min(link_chars, len(text)))
-                page.num_links.append(links)
-                page.nodes.append(node)
-                page.breaks.append(breaks)
-                page.images.append(images)
+                page_link_chars.append(link_chars if link_chars < len(text) else len(text))
+                page_links.append(links)
+                page_nodes.append(node)
+                page_breaks.append(breaks)
+                page_images.append(images)
                 images = 0
         link_chars = breaks = 0
         links = int(link_at >= 0)
