@@ -17,17 +17,28 @@ _MAX_CHARS = 300
 
 
 def choose(pages: Sequence[GoldPage], number: int = 20) -> list[GoldPage]:
-    """Choose pages with a full text, of all kinds in turn, always the same."""
+    """Choose pages whose gold is theirs: of all types and languages in turn, always the same."""
     kinds: dict[str, list[GoldPage]] = defaultdict(list)
     for page in pages:
         if page.text:
-            kinds[page.page_type or f"{page.source} {page.language}"].append(page)
+            kinds[page.page_type or f"~{page.language}"].append(page)
     chosen: list[GoldPage] = []
-    turn = 0
-    while len(chosen) < number and any(len(found) > turn for found in kinds.values()):
-        chosen += [found[turn] for _, found in sorted(kinds.items()) if len(found) > turn]
-        turn += 1
+    while len(chosen) < number and any(kinds.values()):
+        for _, found in sorted(kinds.items()):
+            while found:
+                page = found.pop(0)
+                if _has_gold(page):
+                    chosen.append(page)
+                    break
     return chosen[:number]
+
+
+def _has_gold(page: GoldPage) -> bool:
+    """Tell whether most of the gold is on the page: some of it is of another version of it."""
+    here, gold = words(page.html), words(page.text)
+    known = set(zip(here, here[1:], here[2:], strict=False))
+    found = [three in known for three in zip(gold, gold[1:], gold[2:], strict=False)]
+    return sum(found) > 0.7 * len(found)
 
 
 def side_by_side(pages: Sequence[GoldPage], texts: Mapping[str, Mapping[str, str]]) -> str:

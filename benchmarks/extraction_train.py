@@ -40,7 +40,9 @@ from curate.extract.html_model import (
 from curate.extract.html_write import write
 
 FOLDS = 5
+_CUT_AT = 50_000  # characters; longer gold texts of WCXB's documentation end there
 SEED = 7
+_LEAST_PAGES = 30  # of a source that is left out once
 Bools = NDArray[np.bool_]
 
 
@@ -53,10 +55,7 @@ class Corpus:
         self.is_full = np.asarray([bool(page.text) for page in pages])
         self.walked = [read_page(page.html, {}, keep_names=True) for page in pages]
         labels = [
-            label_full(walked.texts, page.text)
-            if page.text
-            else label_snippets(walked.texts, page.must, page.must_not)
-            for page, walked in zip(pages, self.walked, strict=True)
+            _label(walked.texts, page) for page, walked in zip(pages, self.walked, strict=True)
         ]
         self.usable = np.asarray(
             [_is_usable(page, *label) for page, label in zip(pages, labels, strict=True)]
@@ -101,6 +100,15 @@ class Corpus:
                 found[int(i)] = features(page, tables.words)
         return found
 
+    def table(self, out: Bools | None = None) -> Floats:
+        """Compute the features of all pages by tables that know neither their domain nor `out`."""
+        held = np.zeros(len(self.pages), bool) if out is None else out
+        rows = self.rows(self.tables(held), held)
+        for fold in range(FOLDS):
+            part = (self.folds == fold) & ~held
+            rows |= self.rows(self.tables(held | part), part)
+        return np.concatenate([rows[i] for i in sorted(rows)])
+
     def digest(self) -> str:
         """Return the hash of what is trained on."""
         total = hashlib.sha256()
@@ -109,11 +117,22 @@ class Corpus:
         return total.hexdigest()
 
 
+def _label(texts: list[str], page: GoldPage) -> tuple[list[float], list[int]]:
+    if not page.text:
+        return label_snippets(texts, page.must, page.must_not)
+    shares, sizes = label_full(texts, page.text)
+    if _CUT_AT - 100 <= len(page.text) <= _CUT_AT:
+        # What comes after is unknown.
+        last = max((i for i, share in enumerate(shares) if share >= 0.5), default=-1)
+        shares[last + 1 :] = [-1.0] * (len(shares) - last - 1)
+    return shares, sizes
+
+
 def _is_usable(page: GoldPage, shares: list[float], sizes: list[int]) -> bool:
     """Tell whether the gold is on the page: some of it is of another version of the page."""
     if not page.text or not sizes:
         return bool(sizes)
-    found = sum(share * size for share, size in zip(shares, sizes, strict=True))
+    found = sum(max(share, 0) * size for share, size in zip(shares, sizes, strict=True))
     return found > 0.7 * len(words(page.text))
 
 
@@ -155,12 +174,17 @@ def fit(table: Floats, corpus: Corpus, rows: Bools, trees: int, depth: int = 6) 
     return Trees(columns, borders, leaves, round(float(np.ravel(bias)[0]) * SCALE))
 
 
-def cross_fit(corpus: Corpus, table: Floats, trees: int) -> NDArray[np.int64]:
-    """Return the score of each row by trees that have not seen its domain."""
+def cross_fit(
+    corpus: Corpus, table: Floats, trees: int, out: Bools | None = None
+) -> NDArray[np.int64]:
+    """Return the score of each row by trees that know neither its domain nor the pages of `out`."""
     scores = np.zeros(len(table), np.int64)
-    for fold in range(FOLDS):
-        rows = corpus.folds[corpus.page_of] == fold
-        scores[rows] = fit(table, corpus, corpus.known & ~rows, trees).scores(table[rows])
+    held = np.zeros(len(table), bool) if out is None else out[corpus.page_of]
+    parts = [(corpus.folds[corpus.page_of] == fold) & ~held for fold in range(FOLDS)]
+    for rows in (*parts, held):
+        if rows.any():
+            seen = corpus.known & ~rows & ~held
+            scores[rows] = fit(table, corpus, seen, trees).scores(table[rows])
     return scores
 
 
@@ -176,11 +200,16 @@ def with_context(corpus: Corpus, table: Floats, scores: NDArray[np.int64]) -> Fl
     return np.concatenate((table, np.concatenate(parts)), axis=1)
 
 
-def page_texts(corpus: Corpus, table: Floats, scores: NDArray[np.int64]) -> list[str]:
-    """Return the text of every page."""
+def page_texts(
+    corpus: Corpus, table: Floats, scores: NDArray[np.int64], which: Bools | None = None
+) -> list[str]:
+    """Return the text of every page, "" of one that is not asked for."""
     likely = final_chances(scores)
     found = []
     for i, page in enumerate(corpus.walked):
+        if which is not None and not which[i]:
+            found.append("")
+            continue
         here = slice(corpus.starts[i], corpus.starts[i + 1])
         kept = keep(page, table[here], likely[here], None, False) if page.texts else []
         found.append(write(page, kept))
@@ -209,28 +238,32 @@ def by_group(corpus: Corpus, f1: dict[int, float]) -> dict[str, float]:
     }
 
 
-def leave_out(corpus: Corpus, trees: int) -> dict[str, float]:
+def leave_out(corpus: Corpus, trees: int, texts: Path | None = None) -> dict[str, float]:
     """Train without each source, and without its domains, and score on it."""
     result = {}
     sources = np.asarray([page.source for page in corpus.pages])
     sizes = Counter(sources[corpus.is_full].tolist())
+    lines = []
     for source, size in sizes.most_common():
         held = sources == source
-        if size < 10:
+        if size < _LEAST_PAGES:
             continue
         groups = {corpus.pages[i].group for i in np.flatnonzero(held)}
         out = np.asarray([page.group in groups for page in corpus.pages])
-        tables = corpus.tables(out)
-        rows = corpus.rows(tables, np.ones(len(corpus.pages), bool))
-        table = np.concatenate([rows[i] for i in sorted(rows)])
+        table = corpus.table(out)
+        table = with_context(corpus, table, cross_fit(corpus, table, trees, out))
         seen = corpus.known & ~out[corpus.page_of]
-        first = fit(table, corpus, seen, trees).scores(table)
-        table = with_context(corpus, table, first)
-        scores = fit(table, corpus, seen, trees).scores(table)
-        f1 = page_scores(corpus, page_texts(corpus, table, scores))
+        written = page_texts(corpus, table, fit(table, corpus, seen, trees).scores(table), held)
+        f1 = page_scores(corpus, written)
         values = [value for i, value in f1.items() if held[i]]
+        lines += [
+            json.dumps({"sha1": corpus.pages[i].sha1, "text": written[i]})
+            for i in np.flatnonzero(held)
+        ]
         result[source] = round(sum(values) / len(values), 4)
         print(f"without {source}: F1 {result[source]:.4f}", flush=True)
+    if texts:
+        texts.write_text("\n".join(lines) + "\n")
     return result
 
 
@@ -259,12 +292,12 @@ def main() -> None:
     parser.add_argument("--trees", type=int, default=150)
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--leave-out", action="store_true")
-    parser.add_argument("--texts", type=Path, help="write what the cross-validation extracted")
+    parser.add_argument("--texts", type=Path, help="write what was extracted")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     corpus = Corpus(load(options.data))
     if options.leave_out:
-        print(json.dumps(leave_out(corpus, options.trees)))
+        print(json.dumps(leave_out(corpus, options.trees, options.texts)))
         return
     about = train(corpus, options.trees, options.write, options.texts)
     del about["columns"]
@@ -275,11 +308,7 @@ def train(
     corpus: Corpus, trees: int, is_written: bool, texts: Path | None = None
 ) -> dict[str, Any]:
     """Cross-validate, and write the model trained on all."""
-    rows: dict[int, Floats] = {}
-    for fold in range(FOLDS):
-        held = corpus.folds == fold
-        rows |= corpus.rows(corpus.tables(held), held)
-    table = np.concatenate([rows[i] for i in sorted(rows)])
+    table = corpus.table()
     first_scores = cross_fit(corpus, table, trees)
     both = with_context(corpus, table, first_scores)
     scores = cross_fit(corpus, both, trees)
