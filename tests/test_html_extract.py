@@ -86,6 +86,17 @@ def test_plain_text_has_a_line_for_each_piece() -> None:
     ]
 
 
+def test_labels_and_values_without_a_space_between_them_are_two_words() -> None:
+    """Styles part them; what is one word to the reader stays one."""
+    page = b"""<p><span>Price</span><span>9.99</span><span>VAT</span> <a>News</a><a>Sport</a>
+    <p>H<sub>2</sub>O <b>Won</b><i>der</i> i<b>Phone</b> <pre><b>foo</b><b>Bar</b></pre>"""
+    assert _text(EVERYTHING, page).splitlines() == [
+        "Price 9.99 VAT News Sport",
+        "H2O Wonder iPhone",
+        "fooBar",
+    ]
+
+
 def test_markdown_marks_headings_lists_tables_quotes_and_code() -> None:
     assert (
         _text(HtmlExtractor(format="markdown", boilerplate=True), STRUCTURE)

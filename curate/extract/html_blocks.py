@@ -19,6 +19,8 @@ from .html_known import (
     LINK_START,
     META,
     NOTHING,
+    PART_END,
+    PART_START,
     RAW,
     RULE,
     STRAY,
@@ -117,6 +119,7 @@ def read_page(
     pieces: list[bytes] = []
     link_at = -1  # depth of the stack at which a link was opened, -1 outside links
     link_chars = links = breaks = images = 0
+    has_ended = is_parted = False  # an inline element ended, and another began, since the last text
 
     def flush() -> None:
         nonlocal link_chars, links, breaks, images
@@ -248,10 +251,16 @@ def read_page(
                     open_tags[name] = open_tags.get(name, 0) + 1
         elif action == NOTHING:
             pass
+        elif action == PART_START:
+            is_parted = has_ended
+        elif action == PART_END:
+            has_ended = True
         elif action == LINK_START:
+            is_parted = has_ended
             link_at = len(stack)
             links += 1
         elif action == LINK_END:
+            has_ended = True
             link_at = -1
         elif action == IMAGE:
             images += 1
@@ -275,11 +284,21 @@ def read_page(
             if len(page.metas) < 300:
                 page.metas.append(told)
         elif action == TIME:
+            is_parted = has_ended
             if len(page.times) < 20:
                 page.times.append(told)
         elif action == STRAY:
             pieces.append(b"<")
         if text:
+            if has_ended:
+                if (
+                    is_parted
+                    and pieces
+                    and _is_new_word(pieces[-1], text)
+                    and not places[stack[-1]] & IN_PRE
+                ):
+                    pieces.append(b" ")
+                has_ended = is_parted = False
             pieces.append(text)
             if link_at >= 0:
                 chars = text.decode("utf-8", "replace")
@@ -290,6 +309,18 @@ def read_page(
     ends[0] = len(texts)
     page.lang = new_tags.lang
     return page
+
+
+def _is_new_word(before: bytes, after: bytes) -> bool:
+    """Tell whether two inline elements without a space between them are laid out apart.
+
+    So are labels and values ("Price" and "9.99"); pieces of one word rarely begin with a capital.
+    """
+    # A character takes at most four bytes.
+    first, last = text_of(after[:4])[0], text_of(before[-4:])[-1]
+    if first.isupper():
+        return last.islower() or last.isdigit()
+    return first.isdigit() and last.islower()
 
 
 def _raw(page: Page, cuts: Cuts, tag: tuple[str, str], text: bytes, place: int) -> bytes:

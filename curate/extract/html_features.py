@@ -17,9 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .html_blocks import Page
+from .html_kinds import KINDS_OF_PAGE, description, kind_of_page
+from .html_sections import SECTIONS, Seen, section_columns
 from .html_tags import PLACES, TAG_NUMBERS
 
 Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
 
 _OTHER, _SPACE, _DIGIT, _UPPER, _LETTER, _DENSE, _COMMA, _STOP, _MARK, _LINE = range(10)
 _CLASSES = 10
@@ -65,6 +68,8 @@ FEATURES: tuple[str, ...] = (
     *_TOP,
     *(f"{name}_{offset}" for offset in _NEIGHBOURS for name in _NEAR),
     *_ALL,
+    *SECTIONS,
+    *KINDS_OF_PAGE,
 )
 
 
@@ -108,9 +113,9 @@ def features(page: Page, word_scores: Mapping[str, float]) -> Floats:
     count = len(page.texts)
     columns: list[Any] = []
     nodes = np.asarray(page.nodes, np.int64)
-    kinds, lengths = _count_classes(page.texts)
+    kinds, lengths, starts_of_words = _count_classes(page.texts)
     dense = kinds[:, _DENSE]
-    words = (kinds[:, _SPACE] + kinds[:, _LINE] + 1 + 0.5 * dense).astype(np.float64)
+    words = np.maximum(starts_of_words, 1) + 0.5 * dense
     link_chars = np.asarray(page.link_chars, np.float64)
     link_words = words * link_chars / lengths
     visible = np.maximum(lengths - kinds[:, _SPACE], 1)
@@ -201,7 +206,9 @@ def features(page: Page, word_scores: Mapping[str, float]) -> Floats:
     sizes = np.maximum(ends - starts, 1)
     outer = np.asarray(outer_nodes(page.parents, page.starts, page.ends), np.int64)
     around = nodes
+    levels = []
     for _level in range(_LEVELS):
+        levels.append(around)
         inside = per_node[around]
         held = np.maximum(inside[:, 0], 1e-9)
         size = sizes[around]
@@ -266,6 +273,12 @@ def features(page: Page, word_scores: Mapping[str, float]) -> Floats:
         ((places >> 17) & 1).mean(),
         long_words / total,
     ]
+    seen = Seen(
+        words, link_words, by_word, which, tags[nodes], heading == 1, shapes, levels,
+        ends > starts, np.asarray(page.signatures, np.int64),
+    )  # fmt: skip
+    columns += section_columns(page, word_scores, seen)
+    columns += kind_of_page(page)
     return table_of(columns, count)
 
 
@@ -277,15 +290,23 @@ def table_of(columns: Sequence[Any], count: int) -> Floats:
     return by_column.T
 
 
-def _count_classes(texts: list[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return how many characters of each class every text has, and its length."""
+def _count_classes(texts: list[str]) -> tuple[Integers, NDArray[np.float64], Integers]:
+    """Return how many characters of each class every text has, its length, and its words."""
     lengths = np.asarray([len(text) for text in texts], np.int64)
     joined = "".join(texts).encode("utf-32-le", "surrogatepass")
     points = np.frombuffer(joined, np.uint32)
     classes = _class_table()[np.minimum(points, 0xFFFF)]
     owner = np.repeat(np.arange(len(texts)) * _CLASSES, lengths)
     counts = np.bincount(owner + classes, minlength=len(texts) * _CLASSES)
-    return counts.reshape(-1, _CLASSES), lengths.astype(np.float64)
+    # A run of spaces, as code has them, parts two words.
+    is_space = (classes == _SPACE) | (classes == _LINE)
+    begins = ~is_space
+    begins[1:] &= is_space[:-1]
+    firsts = np.cumsum(lengths) - lengths
+    begins[firsts] = ~is_space[firsts]
+    number = np.concatenate(([0], np.cumsum(begins)))
+    words = number[firsts + lengths] - number[firsts]
+    return counts.reshape(-1, _CLASSES), lengths.astype(np.float64), words
 
 
 def first_words(text: str) -> list[str]:
@@ -312,7 +333,7 @@ def _first_words(texts: list[str]) -> list[list[str]]:
 def _words(page: Page, scores: Mapping[str, float]) -> tuple[Floats, Floats]:
     """Return what the first words of each block speak for, and how much of them the title has."""
     title = set(_WORD.findall(page.title.lower()))
-    description = set(_WORD.findall(_description(page).lower()))
+    about = set(_WORD.findall(description(page).lower()))
     count = len(page.texts)
     by_word = np.zeros((count, 4), np.float32)
     shares = np.zeros((count, 3), np.float32)
@@ -343,25 +364,14 @@ def _words(page: Page, scores: Mapping[str, float]) -> tuple[Floats, Floats]:
         common = np.asarray([len(title.intersection(words)) for words in with_title])
         shares[rows, 0] = common / [len(set(words)) for words in with_title]
         shares[rows, 1] = common / len(title)
-    if description:
-        covered = np.bincount(owners, _are_in(flat, description), count)
+    if about:
+        covered = np.bincount(owners, _are_in(flat, about), count)
         shares[:, 2] = np.where(sizes > 3, covered / np.maximum(sizes, 1), 0)
     return by_word, shares
 
 
 def _are_in(words: list[str], wanted: set[str]) -> NDArray[np.bool_]:
     return np.fromiter(map(wanted.__contains__, words), np.bool_, len(words))
-
-
-_DESCRIPTION = re.compile(r"""(?:name|property)\s*=\s*["']?(?:og:)?description["'\s]""", re.I)
-_CONTENT = re.compile(r"""content\s*=\s*(?:"([^"]*)"|'([^']*)')""", re.IGNORECASE)
-
-
-def _description(page: Page) -> str:
-    for meta in page.metas:
-        if _DESCRIPTION.search(meta[:20_000]) and (found := _CONTENT.search(meta)):
-            return str(found[1] or found[2] or "")[:1_000]
-    return ""
 
 
 def _depths(parents: list[int]) -> NDArray[np.int64]:

@@ -26,6 +26,7 @@ from .html_tokens import Cuts, attributes, text_of, values_in
 
 # What the walk does at a tag; at the first two an element that holds blocks begins or ends.
 START, END, NOTHING, LINK_START, LINK_END, LINE, RULE, IMAGE, META, TIME, RAW, STRAY = range(12)
+PART_START, PART_END = 12, 13  # of an inline element that may be laid out apart
 _CLOSED_BY = {
     "li": (frozenset(("li",)), frozenset(("ul", "ol", "menu", "dir"))),
     "dt": (frozenset(("dt", "dd")), frozenset(("dl",))),
@@ -49,6 +50,9 @@ Element = tuple[
 # What to do, and what the tag says: an Element, the name that ends, or attributes.
 Fact = tuple[int, Any]
 _NOTHING: Fact = (NOTHING, None)
+_PART: Fact = (PART_START, None)
+_PART_END: Fact = (PART_END, None)
+_WITHIN_WORDS = frozenset(("sub", "sup"))
 _LINK: Fact = (LINK_START, None)
 _ELEMENTS = frozenset((BLOCK, CELL, ITEM, HEADING, DROP))
 _ONLY_NAMES = frozenset(("class", "id", "data-testid", "lang"))
@@ -160,7 +164,7 @@ def _other(name: str, kind: int, source: str) -> Fact:
         return (META, source) if name == "meta" else _void(name)
     if kind == BREAK:
         return (RULE if name == "hr" else LINE), None
-    return _NOTHING
+    return _NOTHING if name in _WITHIN_WORDS else _PART
 
 
 def _void(name: str) -> Fact:
@@ -177,7 +181,7 @@ def _end(name: str) -> Fact:
         return _void(name)
     if kind == BREAK:
         return (RULE if name == "hr" else LINE), None
-    return _NOTHING
+    return _PART_END
 
 
 def _read_bare() -> None:
@@ -186,7 +190,7 @@ def _read_bare() -> None:
         tag = name.encode()
         _BARE[tag], _ = tags.meet(tag + b">", tag, b">", b"")
         _BARE[b"/" + tag] = _end(name)
-        if _BARE[tag][0] in (NOTHING, LINK_START, IMAGE):
+        if _BARE[tag][0] in (NOTHING, LINK_START, IMAGE, PART_START):
             _QUICK[tag] = _BARE[tag]
     _SHAPES.update(tags._shapes)
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ..errors import DefinitionError
 from .html_blocks import Page
 from .html_features import FEATURES, Floats, outer_nodes, table_of
+from .html_sections import sections
 from .html_tags import IN_BUTTON, IN_COMMENT, IN_FORM, IN_HIDDEN, IN_NAV, Judge
 
 MODEL_FILE = Path(__file__).parent.parent / "data" / "html_model.npz"
@@ -38,9 +39,11 @@ CONTEXT: tuple[str, ...] = (
     "page_words",
     "page_best",
     *(f"{name}_{level}" for level in range(_LEVELS) for name in ("around", "around_share")),
+    *("heading_z", "section_chance", "shape_chance"),
 )
 _NEVER_COMMENT = IN_NAV | IN_HIDDEN | IN_FORM | IN_BUTTON
 _WORDS = FEATURES.index("words")
+_HEADING = FEATURES.index("place_12")
 _LIMIT = 8  # log odds beyond this are as sure
 
 
@@ -166,6 +169,14 @@ def context(page: Page, table: Floats, scores: NDArray[np.int64]) -> Floats:
         inside = kept[end] - kept[begin]
         columns += [inside / np.maximum(held[end] - held[begin], 1e-9), inside / total]
         around = outer[around]
+    begin, end = sections(table[:, _HEADING] > 0)
+    shapes = np.asarray(page.signatures, np.int64)[np.asarray(page.nodes, np.int64)]
+    of_shape = np.bincount(shapes, words * likely) / np.maximum(np.bincount(shapes, words), 1e-9)
+    columns += [
+        z[begin],
+        (kept[end] - kept[begin]) / np.maximum(held[end] - held[begin], 1e-9),
+        of_shape[shapes],
+    ]
     return table_of(columns, count)
 
 
