@@ -7,13 +7,16 @@ that they cannot list: one request that fails would make a dataset smaller, and 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache, partial
+from operator import eq
 from typing import Any
 
 _MAGIC = frozenset("*?[")
-# Path, whether it is a folder, what the store says of it.
-_Entry = tuple[str, bool, Mapping[str, Any]]
+# Path, what tells whether it is a folder, what the store says of it.
+_Entry = tuple[str, Callable[[], bool], Mapping[str, Any]]
 _List = Callable[[str], Iterator[_Entry]]
 
 
@@ -28,13 +31,19 @@ def glob_here(pattern: str) -> list[str]:
     Raises:
         OSError: a folder cannot be listed.
     """
-    start, parts = _start(pattern)
+    start, parts = _start(re.sub("/{2,}", "/", pattern))  # one name for a file, and not two
     return [path for path, _ in _matching(_local, start, parts, hidden=False)]
 
 
 def glob_store(fs: Any, pattern: str) -> dict[str, Mapping[str, Any]]:
-    """Return the files of a store that a pattern names, with what it says of each."""
+    """Return the files of a store that a pattern names, with what it says of each.
+
+    Raises:
+        ValueError: `**` is only a part of a name.
+    """
     start, parts = _start(pattern)
+    if any("**" in part and part != "**" for part in parts):
+        raise ValueError("`**` stands for whole folders, as in a/**/b")
     return dict(_matching(_remote(fs), start, parts, hidden=True))
 
 
@@ -63,12 +72,12 @@ def _matching(
         name = path.rsplit("/", 1)[-1]
         if name.startswith(".") and not hidden and not part.startswith("."):
             continue
-        if is_folder:
-            if part == "**":
-                yield from _matching(entries, f"{path}/", parts, hidden)
-            elif rest and fnmatchcase(name, part):
-                yield from _matching(entries, f"{path}/", rest, hidden)
-        elif not rest and fnmatchcase(name, part):
+        if part != "**" and not fnmatchcase(name, part):
+            continue  # not looked at: it may be a link that leads nowhere one may go
+        if is_folder():
+            if part == "**" or rest:
+                yield from _matching(entries, f"{path}/", parts if part == "**" else rest, hidden)
+        elif not rest:
             yield path, info
 
 
@@ -78,19 +87,21 @@ def _local(folder: str) -> Iterator[_Entry]:
     except (FileNotFoundError, NotADirectoryError):
         return
     for entry in found:
-        yield f"{folder}{entry.name}", entry.is_dir(), {}
+        yield f"{folder}{entry.name}", entry.is_dir, {}
 
 
 def _remote(fs: Any) -> _List:
+    listed = lru_cache(1)(fs.ls)  # `**` asks twice for each folder, one after the other
+
     def entries(folder: str) -> Iterator[_Entry]:
         folder = folder.rstrip("/")
         try:
-            found = fs.ls(folder, detail=True)
+            found = listed(folder, detail=True)
         except FileNotFoundError:
             return
         for info in found:
             name = str(info["name"]).rstrip("/")
             if name != folder:  # an empty object may stand for the folder
-                yield name, info["type"] == "directory", info
+                yield name, partial(eq, info["type"], "directory"), info
 
     return entries

@@ -104,7 +104,8 @@ def _remote_inputs(pattern: str) -> Iterator[InputFile]:
     scheme = pattern.split("://", 1)[0]
     infos: Mapping[str, Mapping[str, Any]] = {}
     try:
-        if listing.is_glob(key):
+        # In a web address, ? begins the query, as of one that is signed.
+        if listing.is_glob(key.replace("?", "") if scheme in ("http", "https") else key):
             infos = listing.glob_store(fs, key)
         else:
             with suppress(FileNotFoundError):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gzip
 import io
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -286,3 +289,24 @@ def test_lines_are_those_that_split_makes(data: bytes, limit: int, piece: int) -
     assert list(read_lines(blocks, limit)) == expected
     packed = b"".join(gzip.compress(block, mtime=0) + bytes(len(block) % 3) for block in blocks)
     assert list(read_lines(blocks_of(io.BytesIO(packed)), limit)) == expected
+
+
+_IN_LITTLE_MEMORY = """
+import resource, sys
+import pyarrow.parquet
+from pathlib import Path
+from curate.readers.records import ParquetReader
+mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (mapped + (384 << 20),) * 2)
+with open(sys.argv[1], "rb") as stream:
+    print(sum(fate is None for _, fate in ParquetReader("x").read("x", stream)))
+"""
+
+
+def test_a_large_row_group_of_many_texts_is_read_in_little_memory(tmp_path: Path) -> None:
+    """As pyarrow writes by default: a million rows a group; nothing of it is taken for damage."""
+    texts = [f"{n} " + "word " * 400 for n in range(40_000)]
+    pq.write_table(pa.table({"text": texts}), tmp_path / "a.parquet", compression="none")
+    command = [sys.executable, "-c", _IN_LITTLE_MEMORY, str(tmp_path / "a.parquet")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "40000\n", done.stderr

@@ -85,6 +85,8 @@ def load(path: str, offset: int, url: URL, max_bytes: int) -> Answer | None:
     if record.kind != "response" or record.cut or target != str(url):
         return None
     response = parse_response(record.block)
+    if len(record.block) - response.start > max_bytes:
+        return None
     first, *lines = record.block[: response.start].decode("latin-1").splitlines()
     headers = [
         (name.strip(), value.strip())

@@ -182,7 +182,7 @@ class Store:
                 path = join(folder, name)
                 if mend and not is_remote(path):
                     _repair(Path(path))
-                yield from read_journal(path)
+                yield from read_journal(path, strict=mend)
 
 
 def _rank(entry: Entry) -> tuple[bool, float]:
@@ -190,17 +190,28 @@ def _rank(entry: Entry) -> tuple[bool, float]:
     return entry.outcome == "fetched", entry.time
 
 
-def read_journal(path: str) -> Iterator[Entry]:
-    """Yield the entries of a journal; a last line that was not written whole is none."""
+def read_journal(path: str, strict: bool = True) -> Iterator[Entry]:
+    """Yield the entries of a journal; a last line that was not written whole is none.
+
+    Args:
+        path: the journal.
+        strict: whether a line that is damaged or of another version is an error; else it is none.
+    """
     archive = path.removesuffix(".jsonl") + ".warc.gz"
     if not exists(archive):  # deleted by hand
         return
     with open_input(path) as stream:
         for line in stream:
             if line.endswith(b"\n"):
-                values = json.loads(line)
-                values.pop("end")
-                yield Entry(**{**values, "chain": tuple(values["chain"]), "path": archive})
+                try:
+                    values = json.loads(line)
+                    values.pop("end")
+                    entry = Entry(**{**values, "chain": tuple(values["chain"]), "path": archive})
+                except (ValueError, KeyError, TypeError, AttributeError):
+                    if strict:
+                        raise
+                    continue
+                yield entry
 
 
 def _line(entry: Entry, end: int) -> bytes:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, BinaryIO
 
 from ..errors import CurateError, is_of_machine
 from ..steps import Failure
+
+_DICTIONARY_BYTES = 64 << 20
+_LARGE_ROWS = 16  # in memory at a time where a value that stands in each of them is there each time
 
 
 def open_table(path: str, stream: BinaryIO, types: Mapping[str, str], optional: str) -> Table:
@@ -28,8 +32,11 @@ def open_table(path: str, stream: BinaryIO, types: Mapping[str, str], optional: 
     try:
         file = pq.ParquetFile(stream)
         schema = file.schema_arrow
-        # As dictionaries, a value that stands in a million rows is in memory once.
-        strings = [column.name for column in schema if _is(column.type)]
+        # As dictionaries, a value that stands in a million rows is in memory once. Of a large group
+        # they would be copied with every batch, and beyond 2 GB Arrow takes them for damage.
+        groups = map(file.metadata.row_group, range(file.num_row_groups))
+        is_large = max((group.total_byte_size for group in groups), default=0) > _DICTIONARY_BYTES
+        strings = [] if is_large else [column.name for column in schema if _is(column.type)]
         file = pq.ParquetFile(stream, metadata=file.metadata, read_dictionary=strings)
     except damage as error:
         if is_of_machine(error):
@@ -46,7 +53,7 @@ def open_table(path: str, stream: BinaryIO, types: Mapping[str, str], optional: 
         if not _fits(found, kind):
             raise CurateError(f"{path}: the column {name!r} is {found} and not {kind}.")
     wanted = [*types, *([optional] if schema.names.count(optional) == 1 else [])]
-    return Table(file, list(dict.fromkeys(wanted)), damage)
+    return Table(file, list(dict.fromkeys(wanted)), damage, _LARGE_ROWS if is_large else None)
 
 
 class Table:
@@ -58,16 +65,21 @@ class Table:
     """
 
     def __init__(
-        self, file: Any, columns: Sequence[str], damage: tuple[type[Exception], ...]
+        self,
+        file: Any,
+        columns: Sequence[str],
+        damage: tuple[type[Exception], ...],
+        max_rows: int | None = None,
     ) -> None:
-        self._file, self._columns = file, columns
+        self._file, self._columns, self._max_rows = file, columns, max_rows
         self.damage = damage
         self.num_groups = file.num_row_groups
+        rows = (file.metadata.row_group(index).num_rows for index in range(self.num_groups))
+        self._starts = list(accumulate(rows, initial=0))
 
     def rows_of(self, group: int) -> tuple[int, int]:
         """Return the number of a group's first row, and of the one after its last."""
-        rows = [self._file.metadata.row_group(index).num_rows for index in range(group + 1)]
-        return sum(rows[:-1]), sum(rows)
+        return self._starts[group], self._starts[group + 1]
 
     def rows(self, group: int, batch_rows: int, limit: int) -> Iterator[dict[str, Any] | Failure]:
         """Yield the rows of a group; a Failure for one that cannot be taken.
@@ -78,7 +90,10 @@ class Table:
             limit: bytes of a string.
         """
         batches = self._file.iter_batches(
-            batch_rows, row_groups=[group], columns=self._columns, use_threads=False
+            min(batch_rows, self._max_rows or batch_rows),
+            row_groups=[group],
+            columns=self._columns,
+            use_threads=False,
         )
         for batch in batches:
             columns = [batch.column(name) for name in self._columns]

@@ -36,6 +36,7 @@ class Evidence:
         self._claimants: set[str] = set()
         self._before: set[str] | None = None
         self._ended: set[str] = set()
+        self._barren: set[str] = set()
         self._working: set[str] = set()
         self._of_run: set[str] = set()
         self._of_definition: set[str] = set()
@@ -118,8 +119,9 @@ class Evidence:
         # Claims were read before the queue: who is not among them the second time had no unit.
         barren = {task for task in failed if task in self._ended and task not in self._claimants}
         self._ended = set(failed)
-        for task in barren:
+        for task in barren - self._barren:  # once: its node may have done something since
             self._nodes.barren(task, failed[task])
+        self._barren |= barren
         self.fruitless = {failed[task] for task in failed if task not in self._claimants}
         self.fruitless |= {job.node for job in jobs if job.state == "NODE_FAIL"}
         return self._nodes.bad(self._working)

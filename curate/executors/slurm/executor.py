@@ -30,6 +30,8 @@ _LOOK_EVERY_S = (0.5, 30.0)
 # sbatch may refuse for a while, as when the user's limit of jobs is reached.
 _REFUSED_FOR_S = 3600.0
 _CANNOT_BEGIN = 3
+# These wait because nodes are busy: letting them onto a bad node would waste their attempts there.
+_IN_TURN, _IN_TURN_S = {"Priority", "Resources"}, 24 * 3600.0
 
 
 def control_folder(out: str) -> Path:
@@ -326,10 +328,13 @@ class StageRun:
             self._progress.note = f"Slurm does not answer: {error}"
             self._waves -= 1
         except commands.RefusedError as error:
-            if barred and "node" in str(error):
+            no_node = "node" in str(error)
+            if barred and no_node:
                 self._let_in([], barred)
-            elif bad and not owners:
-                raise self._complaint(jobs) from error
+            elif bad and no_node and not owners:
+                if self._waves >= _CANNOT_BEGIN:
+                    raise self._complaint(jobs) from error
+                self._let_in([], barred)  # the good ones may be no nodes of this stage
             else:
                 self._bear_refusal(str(error), path, offset > 0)
 
@@ -340,7 +345,9 @@ class StageRun:
             self._stuck_since = None
             return False
         self._stuck_since = self._stuck_since or now
-        return now - self._stuck_since > self._profile.silence_minutes * 60
+        in_turn = all(job.reason in _IN_TURN for job in coming)
+        patience_s = _IN_TURN_S if in_turn else self._profile.silence_minutes * 60
+        return now - self._stuck_since > patience_s
 
     def _let_in(self, coming: Sequence[commands.Job], barred: set[str]) -> None:
         """Take what nodes there are: no other one can be had."""
