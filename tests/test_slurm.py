@@ -9,7 +9,18 @@ import pytest
 
 from .conftest import ROOT, Cli, dataset_bytes, manifest_times, write_input
 from .slurm.cluster import Cluster
-from .slurm.runs import LONG, WAIT, finishes, in_terminal, kill_task, many, same, until, waiting
+from .slurm.runs import (
+    LONG,
+    WAIT,
+    finishes,
+    in_terminal,
+    kill_task,
+    many,
+    same,
+    until,
+    until_said,
+    waiting,
+)
 
 pytestmark = pytest.mark.slurm
 
@@ -72,8 +83,9 @@ def test_another_number_of_tasks_takes_over_the_run(slurm: Cli) -> None:
     first = waiting(slurm, "--tasks", "1")
     second = slurm.start("run", "toy.py", "--executor", "slurm", "--tasks", "5")
     until(lambda: len(manifest_times(slurm.folder, "filter")) == 3, second)
+    until_said(first, "following it")
     finishes(slurm, second)
-    assert "following it" in finishes(slurm, first)
+    finishes(slurm, first)
 
 
 def test_a_changed_threshold_ends_the_tasks_of_the_old_one(slurm: Cli, cluster: Cluster) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pty
+import select
 import signal
 import subprocess
 import time
@@ -26,6 +27,18 @@ def until(condition: Callable[[], object], process: subprocess.Popen[str] | None
         if process is not None and process.poll() is not None:
             raise AssertionError(process.communicate())
         time.sleep(0.05)
+
+
+def until_said(process: subprocess.Popen[str], text: str) -> None:
+    """Wait until a process has said a text beside its output."""
+    stream = process.stderr
+    assert stream is not None
+    said = ""
+    while text not in said:
+        assert select.select([stream], [], [], 150)[0], said
+        more = os.read(stream.fileno(), 4096).decode()
+        assert more, f"it ended, having said: {said}"
+        said += more
 
 
 def in_terminal(cli: Cli, *arguments: str, until: str = "", then: Callable[[], None]) -> str:
