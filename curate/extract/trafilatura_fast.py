@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib import metadata
 from typing import Any
 
@@ -52,6 +53,7 @@ class _CannotWin(Exception):
     """Readability's text would not be taken, whatever it is."""
 
 
+@cache
 def _compare_where_open() -> None:
     """Give readability up as soon as its text cannot be long enough to replace trafilatura's.
 
@@ -62,9 +64,7 @@ def _compare_where_open() -> None:
     from lxml import etree
     from trafilatura import core, external, utils
 
-    comparison, document = core.compare_extraction, external.ReadabilityDocument
-    if getattr(comparison, "gives_up", False):
-        return
+    comparison = core.compare_extraction
     texts = etree.XPath(".//text()[not(parent::script or parent::style)]", smart_strings=False)
     enough = [0]
 
@@ -82,7 +82,7 @@ def _compare_where_open() -> None:
             if most <= enough[0]:
                 raise _CannotWin  # trafilatura then takes it that readability found nothing
 
-    class Document(document):  # type: ignore[misc, valid-type]
+    class Document(external.ReadabilityDocument):  # type: ignore[misc]  # trafilatura is untyped
         __slots__ = ()
 
         def remove_unlikely_candidates(self) -> None:
@@ -93,7 +93,6 @@ def _compare_where_open() -> None:
             check(self.doc)
             super().transform_misused_divs_into_paragraphs()
 
-    compare.gives_up = True  # type: ignore[attr-defined]
     core.compare_extraction, external.ReadabilityDocument = compare, Document
 
 
