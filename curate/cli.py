@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import __version__
@@ -142,6 +143,7 @@ def _run(options: argparse.Namespace) -> int:
     from .plan import Plan
     from .report.terminal import Display, print_given_up, print_status
     from .status import read_status
+    from .storage import is_remote
 
     for number in (signal.SIGTERM, signal.SIGUSR1):  # so that what was started is ended first
         signal.signal(number, lambda *_: sys.exit(143))
@@ -160,11 +162,13 @@ def _run(options: argparse.Namespace) -> int:
             given_up, code, message = outcome.given_up, outcome.code, outcome.message
         else:
             from .executors.local import LocalExecutor, default_workers
+            from .executors.supervisor import Workers
             from .run import run
 
-            workers = options.workers or default_workers(plan)
-            executor = LocalExecutor(workers, patience_s=options.patience * 60)
-            given_up = run(plan, executor, display.show, options.only)
+            logs = None if is_remote(plan.out) else Path(plan.out, "logs")
+            with Workers(options.workers or default_workers(plan), logs) as workers:
+                executor = LocalExecutor(workers, patience_s=options.patience * 60)
+                given_up = run(plan, executor, display.show, options.only)
             code = 1 if given_up else 0
     status = read_status(plan.out)
     finish(plan)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from curate.executors import machine
@@ -223,3 +224,44 @@ def test_a_dataset_file_that_was_cut_is_written_again(cli: Cli) -> None:
     file.write_bytes(file.read_bytes()[:100])
     cli("run", "toy.py")
     assert dataset_bytes(cli.folder) == before
+
+
+PIDS = """
+import os
+from dataclasses import dataclass
+from typing import ClassVar
+from curate import Pipeline, Stage
+from curate.readers.records import JsonlReader
+from curate.steps import Step
+
+@dataclass
+class Pid(Step):
+    column: str
+    megabytes: int
+    name: ClassVar[str] = "pid"
+
+    @property
+    def columns(self):
+        return {self.column: "int64"}
+
+    def setup(self):
+        self.held = b"x" * (self.megabytes << 20)
+
+    def apply(self, doc):
+        doc.metadata[self.column] = os.getpid()
+
+def pipeline(megabytes: int) -> Pipeline:
+    first = Stage("first", source=JsonlReader("in/d.jsonl"), steps=(Pid("one", megabytes),))
+    second = Stage("second", source=first, steps=(Pid("two", 1),))
+    return Pipeline("pids", output=second)
+"""
+
+
+def test_a_worker_goes_on_with_the_next_stage_unless_it_has_grown(cli: Cli) -> None:
+    """One process does stage after stage; one that has grown large makes room for a new one."""
+    (cli.folder / "pids.py").write_text(PIDS)
+    write_input(cli.folder, "d", [LONG])
+    for megabytes, same in ((1, True), (700, False)):
+        cli("run", "pids.py", "-p", f"megabytes={megabytes}", "--out", f"{megabytes}")
+        (row,) = pq.read_table(cli.folder / f"{megabytes}" / "dataset" / "data").to_pylist()
+        assert (row["one"] == row["two"]) is same

@@ -11,16 +11,14 @@ import socket
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..pipeline import Unit
 from ..plan import Plan, PlannedStage
-from ..storage import is_remote
 from . import machine
 from .assignment import Assignment
 from .failures import input_of, remove_failure, write_failure
 from .progress import FailedUnit, LiveFile, Progress
-from .supervisor import Supervisor
+from .supervisor import Supervisor, Workers
 
 PATIENCE_MINUTES = 60.0
 
@@ -30,12 +28,12 @@ class LocalExecutor:
     """Runs units in worker processes.
 
     Args:
-        workers: how many at once.
+        workers: who does them, stage after stage.
         max_attempts: how often a unit is tried.
         patience_s: how long a worker may hang in a document before it is replaced.
     """
 
-    workers: int
+    workers: Workers
     max_attempts: int = 3
     patience_s: float = PATIENCE_MINUTES * 60
 
@@ -55,8 +53,7 @@ class LocalExecutor:
         """
         job = Assignment.of(plan, planned, self.patience_s)
         queue = _Queue(job, units, progress, self.max_attempts)
-        logs = None if is_remote(plan.out) else Path(plan.out, "logs")
-        supervisor = Supervisor(job, queue, self.workers, logs)
+        supervisor = Supervisor(job, queue, self.workers)
         facts = {"stage": planned.name, "fingerprint": planned.fingerprint}
         live = LiveFile(plan.out, f"local-{socket.gethostname()}-{os.getpid()}", facts)
 

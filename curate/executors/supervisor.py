@@ -29,6 +29,8 @@ _ONE_THREAD = dict.fromkeys(
 )
 # A worker says each second that it lives; code that holds the interpreter may keep it from that.
 _SILENCE_S = 600.0
+# A worker that has grown larger is not kept for another stage, which has its own use for memory.
+_KEPT_MB = 512
 
 
 class Queue(Protocol):
@@ -60,6 +62,7 @@ class _Process:
         command += ["--inputs", job.inputs, "--inputs-digest", job.inputs_digest]
         for parameter, value in job.given.items():
             command += ["-p", f"{parameter}={value}"]
+        self.memory_mb = 0.0
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -138,33 +141,64 @@ class _Process:
         return f"the worker ended with exit code {code}"
 
 
+class Workers:
+    """Worker processes of a run, kept from one stage to the next: each start costs half a second.
+
+    Args:
+        count: how many at once.
+        logs: folder of their logs; None when they write to this process's standard error.
+        log: what to call that standard error.
+    """
+
+    def __init__(self, count: int, logs: Path | None = None, log: str = "standard error") -> None:
+        self.count = count
+        self._logs, self._log = logs, log
+        self._idle: list[_Process] = []
+        self._started = 0
+
+    def take(self, job: Assignment) -> _Process:
+        """Return a process that waits for units of a stage of `job`'s run."""
+        while self._idle:
+            process = self._idle.pop()
+            if process.process.poll() is None:
+                return process
+            process.end()
+        self._started += 1
+        path = self._logs and self._logs / f"worker-{self._started}.log"
+        return _Process(job, path, str(path or self._log))
+
+    def give_back(self, process: _Process) -> None:
+        """Keep a process for another stage, or end it: what it holds is not the next one's."""
+        if process.unit is None and process.memory_mb <= _KEPT_MB:
+            self._idle.append(process)
+        else:
+            process.end()
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the processes that wait."""
+        while self._idle:
+            self._idle.pop().end()
+
+
 class Supervisor:
     """Runs the units of a queue in worker processes.
 
     Args:
         job: the stage.
         queue: where units come from.
-        workers: how many at once.
-        logs: folder of the workers' logs; None when they write to this process's standard error.
-        log: what to call that standard error.
+        workers: who does them.
 
     Attributes:
         running: unit name to its latest message while it is worked on.
     """
 
-    def __init__(
-        self,
-        job: Assignment,
-        queue: Queue,
-        workers: int,
-        logs: Path | None = None,
-        log: str = "standard error",
-    ) -> None:
+    def __init__(self, job: Assignment, queue: Queue, workers: Workers) -> None:
         self._job, self._queue, self._workers = job, queue, workers
-        self._logs, self._log = logs, log
         self._selector = selectors.DefaultSelector()
         self._processes: list[_Process] = []
-        self._started = 0
         self._stop_by: float | None = None
         self.running: dict[str, dict[str, float]] = {}
 
@@ -183,7 +217,7 @@ class Supervisor:
                 each()
         finally:
             for process in self._processes:
-                process.end()
+                self._workers.give_back(process)
             self._selector.close()
 
     def stop(self, grace_s: float) -> None:
@@ -201,7 +235,7 @@ class Supervisor:
 
     def _hand_out(self) -> None:
         while not self.stopping and sum(p.unit is not None for p in self._processes) < (
-            self._workers
+            self._workers.count
         ):
             unit = self._queue.take()
             if unit is None:
@@ -211,9 +245,7 @@ class Supervisor:
             (idle or self._start()).give(self._job, unit)
 
     def _start(self) -> _Process:
-        self._started += 1
-        path = self._logs and self._logs / f"worker-{self._started}.log"
-        process = _Process(self._job, path, str(path or self._log))
+        process = self._workers.take(self._job)
         self._processes.append(process)
         self._selector.register(process.stdout, selectors.EVENT_READ, process)
         return process
@@ -242,6 +274,7 @@ class Supervisor:
             return
         if message["event"] == "progress":
             self.running[unit.name] = message
+            process.memory_mb = message["memory_mb"]
             return
         process.unit = None
         self.running.pop(unit.name, None)
