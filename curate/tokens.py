@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from functools import cache
-from itertools import accumulate, chain, pairwise, repeat
+from itertools import accumulate, chain, islice, pairwise, repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -83,11 +83,15 @@ class Rules:
 
     def chunk(self, text: str) -> Chunk:
         """Work out a chunk."""
-        if text.isascii() and text.isalpha() and text not in self._exceptions:
+        if self.is_word(text):
             word = (text,)
             return Chunk(word, word, 0, 0, 1, (0, 1), (0, 0))
         parts = self._split(text)
         return self._describe(self._merge(parts, (0, len(parts))), parts)
+
+    def is_word(self, text: str) -> bool:
+        """Tell that a chunk is one token: every affix rule wants a mark or a digit."""
+        return text.isalpha() and text not in self._exceptions
 
     def _split(self, text: str) -> tuple[str, ...]:
         if text in self._exceptions:
@@ -275,6 +279,7 @@ class _Memory(dict[str, Chunk]):
 
 
 _memory = _Memory()
+_single: set[str] = set()  # chunks known to be one token, wherever they stand
 
 
 def chunks(text: str) -> list[Chunk]:
@@ -286,6 +291,28 @@ def chunks(text: str) -> list[Chunk]:
             if any(rules().may_join(left, right) for left, right in pairwise(near)):
                 return _chunks_in_context(text)
     return found
+
+
+def spaced(text: str) -> str:
+    """Return the tokens of `text` with one space between them.
+
+    Most chunks are one token, so only the others of the text's distinct ones are looked at.
+    """
+    words = text.split()
+    new = set(words).difference(_single)
+    is_word = rules().is_word
+    single = {word for word in new if len(word) <= MAX_REMEMBERED_CHARS and is_word(word)}
+    split: dict[str, str] = {}
+    for word in new - single:
+        chunk = _memory[word]
+        if chunk.tokens is not chunk.parts:
+            return " ".join(chain.from_iterable(chunk.tokens for chunk in chunks(text)))
+        if len(chunk.tokens) > 1:
+            split[word] = " ".join(chunk.tokens)
+    if len(_single) + len(single) > MAX_REMEMBERED:
+        _single.clear()
+    _single.update(islice(single, MAX_REMEMBERED))
+    return " ".join(map(split.get, words, words) if split else words)
 
 
 def count_sentences(text: str) -> int:

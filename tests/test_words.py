@@ -53,8 +53,9 @@ def spacy_sentences(text: str) -> int:
 @example("x''. 'em")
 @example("0..1 ......x…… ..")
 def test_words_are_those_of_spacy(text: str) -> None:
-    """A filter sees the tokens that datatrove's filters see."""
+    """A filter sees the tokens that datatrove's filters see, and MinHash those of its MinHash."""
     assert analyse(text).words == spacy_words(text)
+    assert tokens.spaced(text).split() == spacy_words(text)
 
 
 @settings(max_examples=500, deadline=None)

@@ -10,10 +10,9 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from itertools import chain
 from string import ascii_lowercase, ascii_uppercase
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -240,35 +239,37 @@ def _shingles(normalised: Iterable[str], size: int, hash_name: Hash) -> NDArray[
     """Return the hashes of the n-grams of a text that comes in pieces."""
     import numpy as np
 
-    blocks: list[NDArray[np.uint64]] = []
-    words: list[str] = []
+    blocks = [np.empty(0, dtype=np.uint64)]
+    words = b""
     for text in normalised:
-        before = words[len(words) - size + 1 :] if len(words) >= size else words
-        chunks = tokens.chunks(text)
-        words = [*before, *chain.from_iterable([chunk.tokens for chunk in chunks])]
-        last = len(words) - size + 1
+        words = b" ".join(filter(None, (words, _encode(tokens.spaced(text)))))
+        if not words:
+            continue
+        spaces = np.flatnonzero(np.frombuffer(words, dtype=np.uint8) == ord(" "))
+        starts = np.concatenate(([0], spaces + 1))
+        ends = np.concatenate((spaces, [len(words)]))[size - 1 :]
         blocks += [
-            _hash_ngrams(words[start : start + _BLOCK_WORDS + size - 1], size, hash_name)
-            for start in range(0, last, _BLOCK_WORDS)
+            _hash_pieces(words, starts[first : first + _BLOCK_WORDS], ends[first:], hash_name)
+            for first in range(0, len(ends), _BLOCK_WORDS)
         ]
-    hashes = np.concatenate(blocks) if blocks else np.empty(0, dtype=np.uint64)
+        words = words[starts[len(ends)] :] if len(ends) < len(starts) else b""
+    hashes = np.concatenate(blocks)
     hashes.sort()
     return hashes[np.concatenate(([True], hashes[1:] != hashes[:-1]))] if len(hashes) else hashes
 
 
-def _hash_ngrams(words: Sequence[str], size: int, hash_name: Hash) -> NDArray[np.uint64]:
-    """Hash the n-grams as pieces of one string: no word holds a space."""
+def _hash_pieces(
+    text: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64], hash_name: Hash
+) -> NDArray[np.uint64]:
+    """Hash the pieces of a text, as many as both bounds allow."""
     import numpy as np
 
-    joined = _encode(" ".join(words))
-    spaces = np.flatnonzero(np.frombuffer(joined, dtype=np.uint8) == ord(" "))
-    starts = [0, *(spaces + 1).tolist()]
-    ends = [*spaces.tolist(), len(joined)][size - 1 :]
     digest = xxhash.xxh64_digest if hash_name == "xxhash" else _sha1
-    digests = b"".join([digest(joined[i:j]) for i, j in zip(starts, ends, strict=False)])
+    bounds = zip(starts.tolist(), ends[: len(starts)].tolist(), strict=False)
+    digests = b"".join([digest(text[start:end]) for start, end in bounds])
     if hash_name == "xxhash":
         return np.frombuffer(digests, dtype=">u8").astype(np.uint64)
-    first_bytes = np.frombuffer(digests, dtype=np.uint8).reshape(len(ends), -1)[:, :8]
+    first_bytes = np.frombuffer(digests, dtype=np.uint8).reshape(-1, 20)[:, :8]
     return np.ascontiguousarray(first_bytes).view("<u8").ravel().astype(np.uint64)
 
 
