@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Sequence
 from functools import cache
 from itertools import accumulate, chain, islice, pairwise, repeat
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +28,7 @@ MAX_REMEMBERED_CHARS = 64
 MAX_CHUNK_CHARS = 200_000
 
 _SUFFIX_WINDOW = 12  # longer than every suffix with what it looks back at, but a row of full stops
+_BEFORE_LETTERS = re.compile(r"[0-9'’]").search  # units follow a digit
 _GAP = re.compile(r"\s+")
 _WIDE_GAP = re.compile(r"\s\s|[^\S ]")
 _SINGLE_SPACED = re.compile(r"\S+(?: \S+)*")
@@ -45,6 +47,7 @@ class Chunk(NamedTuple):
         starts: sentences that begin in the chunk, where the chunk before did not end one [0] and
             where it did [1].
         ends: whether the chunk ends a sentence, in the same two cases.
+        joined: whether exceptions were put together again, so `tokens` are not `parts`.
     """
 
     tokens: tuple[str, ...]
@@ -54,6 +57,10 @@ class Chunk(NamedTuple):
     num_alphabetic: int
     starts: tuple[int, int]
     ends: tuple[int, int]
+    joined: bool
+
+
+_JOINED = itemgetter(Chunk._fields.index("joined"))
 
 
 class Rules:
@@ -62,6 +69,9 @@ class Rules:
     def __init__(self, data: dict[str, Any]) -> None:
         self._prefix = re.compile("|".join(f"(?:{piece})" for piece in data["prefixes"])).match
         self._suffix = re.compile("|".join(f"(?:{piece})$" for piece in data["suffixes"])).search
+        # No longer suffix ends with one of these.
+        self._suffix_marks = {one[-1] for one in data["suffixes"] if len(one.lstrip("\\")) == 1}
+        self._suffix_marks.discard("…")
         self._infixes = re.compile("|".join(data["infixes"])).finditer
         self._scheme = re.compile(r"[\w+\-.]{2,}://").match
         self._url_host = re.compile(data["url_host"]).match
@@ -77,6 +87,7 @@ class Rules:
             for pair in pairwise(one)
         }
         self._sentence_end = frozenset(data["sentence_end"])
+        self._kinds: dict[str, _Kind] = {}
         self.terminal_punctuation = frozenset(data["terminal_punctuation"])
         self.punctuation = frozenset(data["punctuation"])
         self.symbols = self.punctuation | self.terminal_punctuation
@@ -85,13 +96,24 @@ class Rules:
         """Work out a chunk."""
         if self.is_word(text):
             word = (text,)
-            return Chunk(word, word, 0, 0, 1, (0, 1), (0, 0))
-        parts = self._split(text)
+            return Chunk(word, word, 0, 0, 1, (0, 1), (0, 0), False)
+        parts = self._marked_word(text) or self._split(text)
         return self._describe(self._merge(parts, (0, len(parts))), parts)
 
     def is_word(self, text: str) -> bool:
         """Tell that a chunk is one token: every affix rule wants a mark or a digit."""
         return text.isalpha() and text not in self._exceptions
+
+    def _marked_word(self, text: str) -> tuple[str, ...]:
+        """Split what is most frequent after words themselves without a look at all affixes.
+
+        Only after a small letter is each of these marks a suffix, whatever the word.
+        """
+        word, mark = text[:-1], text[-1]
+        known = text in self._exceptions or word in self._patterns
+        if mark in ',.;:!?)"' and "a" <= word[-1:] <= "z" and self.is_word(word) and not known:
+            return word, mark
+        return ()
 
     def _split(self, text: str) -> tuple[str, ...]:
         if text in self._exceptions:
@@ -102,7 +124,7 @@ class Rules:
         core = text[start:end]
         if core in self._exceptions:
             middle: Sequence[str] = self._exceptions[core]
-        elif not core or self._is_url(core):
+        elif core.isalnum() or not core or self._is_url(core):
             middle = (core,) if core else ()
         else:
             middle = self._split_infixes(core)
@@ -137,7 +159,12 @@ class Rules:
 
     def _suffix_start(self, text: str, start: int, end: int) -> int:
         """Return where the suffix of text[start:end] begins; `end` if it has none."""
+        last = text[end - 1 : end] if end > start else ""
+        if last in self._suffix_marks:
+            return end - 1
         window = _SUFFIX_WINDOW
+        if last.isalpha() and not _BEFORE_LETTERS(text, max(start, end - window), end):
+            return end
         while True:
             low = max(start, end - window)
             match = self._suffix(text[low:end])
@@ -230,28 +257,49 @@ class Rules:
         return described
 
     def _describe(self, tokens: tuple[str, ...], parts: tuple[str, ...]) -> Chunk:
-        symbols = [len(token) for token in tokens if self.symbols.issuperset(token)]
-        fresh, ended = self._sentences(tokens, 0), self._sentences(tokens, 1)
-        return Chunk(
-            tokens,
-            parts,
-            len(symbols),
-            sum(symbols),
-            sum(any(map(str.isalpha, token)) for token in tokens),
-            (fresh[0], ended[0]),
-            (fresh[1], ended[1]),
-        )
-
-    def _sentences(self, tokens: tuple[str, ...], ended: int) -> tuple[int, int]:
-        """Return how many sentences begin in `tokens`, and whether the last of them ended."""
-        starts = 0
+        num_symbols = symbol_chars = num_alphabetic = 0
+        fresh = fresh_starts = ended_starts = 0
+        ended = 1
         for token in tokens:
-            if token in self._sentence_end:
-                ended = 1
-            elif ended and not _is_punctuation(token):
-                starts += 1
-                ended = 0
-        return starts, ended
+            kind = _LETTERS if token.isalpha() else self._kind(token)
+            if kind.is_symbol:
+                num_symbols += 1
+                symbol_chars += len(token)
+            num_alphabetic += kind.is_alphabetic
+            if kind.ends:
+                fresh = ended = 1
+            elif not kind.is_punctuation:
+                fresh_starts += fresh
+                ended_starts += ended
+                fresh = ended = 0
+        starts, ends = (fresh_starts, ended_starts), (fresh, ended)
+        joined = tokens is not parts
+        return Chunk(tokens, parts, num_symbols, symbol_chars, num_alphabetic, starts, ends, joined)
+
+    def _kind(self, token: str) -> _Kind:
+        kind = self._kinds.get(token)
+        if kind is None:
+            kind = _Kind(
+                self.symbols.issuperset(token),
+                any(map(str.isalpha, token)),
+                token in self._sentence_end,
+                _is_punctuation(token),
+            )
+            if len(token) == 1:
+                self._kinds[token] = kind
+        return kind
+
+
+class _Kind(NamedTuple):
+    """What a token is: made of symbols alone, with a letter, the end of a sentence, punctuation."""
+
+    is_symbol: bool
+    is_alphabetic: bool
+    ends: bool
+    is_punctuation: bool
+
+
+_LETTERS = _Kind(False, True, False, False)
 
 
 def _is_punctuation(token: str) -> bool:
@@ -285,8 +333,8 @@ _single: set[str] = set()  # chunks known to be one token, wherever they stand
 def chunks(text: str) -> list[Chunk]:
     """Return the chunks of `text`, in order."""
     found = list(map(_memory.__getitem__, text.split()))
-    for position, chunk in enumerate(found):
-        if chunk.tokens is not chunk.parts:
+    if any(map(_JOINED, found)):
+        for position in (position for position, chunk in enumerate(found) if chunk.joined):
             near = found[max(position - 1, 0) : position + 2]
             if any(rules().may_join(left, right) for left, right in pairwise(near)):
                 return _chunks_in_context(text)
@@ -305,7 +353,7 @@ def spaced(text: str) -> str:
     split: dict[str, str] = {}
     for word in new - single:
         chunk = _memory[word]
-        if chunk.tokens is not chunk.parts:
+        if chunk.joined:
             return " ".join(chain.from_iterable(chunk.tokens for chunk in chunks(text)))
         if len(chunk.tokens) > 1:
             split[word] = " ".join(chunk.tokens)
