@@ -166,6 +166,17 @@ def _repeating(schema: Any) -> list[str]:
     return [name for name in schema.names if name not in {"id", "text", "url"}]
 
 
+def open_parquet(stream: Any, **options: Any) -> Any:
+    """Open a Parquet file for reading in this thread alone; read with `use_threads=False`.
+
+    Arrow's threads for reading ahead would hold the stream when the interpreter ends, which aborts
+    now and then a process that has done all its work (apache/arrow#34314).
+    """
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(stream, pre_buffer=False, **options)
+
+
 def read_documents(stream: BinaryIO, first: int = 0, last: int | None = None) -> Iterator[Document]:
     """Yield the documents of a Parquet file in order, a few hundred in memory at a time.
 
@@ -174,9 +185,7 @@ def read_documents(stream: BinaryIO, first: int = 0, last: int | None = None) ->
         first: row to begin with.
         last: row to end before; None for all.
     """
-    import pyarrow.parquet as pq
-
-    file = pq.ParquetFile(stream)
+    file = open_parquet(stream)
     start = 0
     for group in range(file.num_row_groups):
         rows = file.metadata.row_group(group).num_rows

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from . import storage
 from .dataset import part_of
 from .decisions import DecisionWriter
-from .document import Document, DocumentWriter, read_documents, schema
+from .document import Document, DocumentWriter, open_parquet, read_documents, schema
 from .errors import CurateError, DefinitionError, DocumentError, is_of_machine
 from .explain.measure import Measures
 from .explain.options import read_options
@@ -208,10 +208,8 @@ class Work:
         group: int | None = None,
     ) -> Any:
         """Read columns (all when none are named) of a Parquet file, or of one row group of it."""
-        import pyarrow.parquet as pq
-
         with storage.open_input(storage.join(self.out, manifest.files[role].name)) as stream:
-            file = pq.ParquetFile(stream)
+            file = open_parquet(stream)
             groups = range(file.num_row_groups) if group is None else [group]
             return file.read_row_groups(list(groups), list(columns) or None, use_threads=False)
 

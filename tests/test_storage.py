@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import socket
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.error import URLError
 
 import pytest
 
 from curate import storage
+from curate.document import Document, DocumentWriter, open_parquet, read_documents, schema
 from curate.errors import InputError
 
 from .conftest import Cli, dataset_bytes
@@ -96,3 +100,33 @@ def test_inputs_are_sorted_and_named_once(cli: Cli, monkeypatch: pytest.MonkeyPa
     assert [file.path for file in files] == ["in/a.jsonl", "in/b.jsonl", "in/c.jsonl"]
     with pytest.raises(InputError, match="matches no file"):
         storage.list_inputs("in/*.warc.gz")
+
+
+class _Watched(io.BytesIO):
+    """A stream that remembers which threads read it."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.threads: set[int] = set()
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.threads.add(threading.get_ident())
+        return super().read(size)
+
+
+def test_tables_are_read_by_the_thread_that_asks(tmp_path: Path) -> None:
+    """A thread of Arrow's that holds a stream at the end aborts a command that has done its work.
+
+    That happens once in hundreds of runs; who reads is seen each time.
+    """
+    output = storage.Output(str(tmp_path / "documents.parquet"))
+    writer = DocumentWriter(output, schema({"url": "string"}))
+    for number in range(5000):
+        writer.add(Document(f"{number}", f"text {number}", {"url": f"https://{number}.example"}))
+    writer.close()
+    output.commit()
+    stream = _Watched((tmp_path / "documents.parquet").read_bytes())
+    assert len(list(read_documents(stream))) == 5000
+    table = open_parquet(stream).read(["id", "url"], use_threads=False)
+    assert table.num_rows == 5000
+    assert stream.threads == {threading.get_ident()}

@@ -98,3 +98,10 @@ def test_a_folder_without_a_run_is_one_message(cli: Cli) -> None:
     done = cli("verify", "nowhere", code=2)
     assert "no run.json" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_dataset_that_is_still_to_be_written_is_no_fault(cli: Cli) -> None:
+    """Stage after stage by `--only` leaves nothing that `verify` takes for damage."""
+    for stage in ("load", "filter"):
+        cli("run", "toy.py", "--only", stage)
+        assert found(cli, 0)["faults"] == []

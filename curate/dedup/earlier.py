@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ..document import open_parquet
 from ..errors import DefinitionError
 from ..manifest import Manifest
 from ..storage import exists, join, open_input, read_json
@@ -130,7 +131,6 @@ class EarlierRun:
             The documents that stand for them, -1 for those that it removed for one of a run before
             it; and the names of the latter's documents, by ordinal.
         """
-        import pyarrow.parquet as pq
 
         leaders = ordinals.copy()
         names: dict[int, Name] = {}
@@ -142,7 +142,7 @@ class EarlierRun:
             if role is None:
                 continue
             with open_input(join(self.out, members.files[role].name)) as stream:
-                table = pq.ParquetFile(stream).read_row_group(group, columns, use_threads=False)
+                table = open_parquet(stream).read_row_group(group, columns, use_threads=False)
             rows = {row["row"]: row for row in table.to_pylist()}
             for at in (units == unit).nonzero()[0].tolist():
                 row = rows.get(int(ordinals[at] - self.bases[unit]))
@@ -156,13 +156,12 @@ class EarlierRun:
     def names(self, ordinals: NDArray[np.int64]) -> Any:
         """Return id and URL of documents, sorted and distinct, as a table in their order."""
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         units = self.units_of(ordinals)
         tables = [names_schema().empty_table()]
         for unit in sorted(set(units.tolist())):
             with open_input(self.path(unit)) as stream:
-                table = pq.ParquetFile(stream).read(["id", "url"], use_threads=False)
+                table = open_parquet(stream).read(["id", "url"], use_threads=False)
             rows = table.take(ordinals[units == unit] - self.bases[unit])
             urls = rows["url"] if "url" in rows.column_names else pa.nulls(len(rows))
             tables.append(pa.table([rows["id"], urls], ["id", "url"]).cast(names_schema()))

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from ..decisions import MEASURED
+from ..document import open_parquet
 from ..errors import InputError
 from ..manifest import Manifest
 from ..storage import exists, join, names, open_input, read_json
@@ -156,11 +157,10 @@ def _readable(path: str) -> Iterator[None]:
 def read_rows(path: str, rows: Sequence[int], columns: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Read rows of a Parquet file in the order given; only their row groups are unpacked."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     found: dict[int, dict[str, Any]] = {}
     with open_input(path) as stream, _readable(path):
-        file = pq.ParquetFile(stream)
+        file = open_parquet(stream)
         wanted = [name for name in columns if name in file.schema_arrow.names] or None
         start = 0
         for group in range(file.num_row_groups):
@@ -176,10 +176,9 @@ def read_rows(path: str, rows: Sequence[int], columns: Sequence[str] = ()) -> li
 
 def read_columns(path: str, columns: Sequence[str]) -> Any:
     """Read whole columns of a Parquet file as a table; those it lacks are left out."""
-    import pyarrow.parquet as pq
 
     with open_input(path) as stream, _readable(path):
-        file = pq.ParquetFile(stream)
+        file = open_parquet(stream)
         return file.read([c for c in columns if c in file.schema_arrow.names], use_threads=False)
 
 

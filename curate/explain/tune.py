@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..document import Document
+from ..document import Document, open_parquet
 from ..errors import CurateError, InputError
 from ..plan import Plan
 from ..report.histograms import Measured, passes, read_measures
@@ -152,13 +152,12 @@ def _filters(run: RunFiles, stage: str, fingerprint: str) -> list[Filter]:
 def _measure_file(path: str, filters: list[Filter], by: str) -> Measured:
     """Measure good texts with the pipeline's filters."""
     import numpy as np
-    import pyarrow.parquet as pq
 
     try:
         with open_input(path) as stream:
-            file = pq.ParquetFile(stream)
+            file = open_parquet(stream)
             names = [n for n in ("text", by) if n and n in file.schema_arrow.names]
-            batch = next(file.iter_batches(_MAX_REFERENCE, columns=names), None)
+            batch = next(file.iter_batches(_MAX_REFERENCE, columns=names, use_threads=False), None)
     except (OSError, ValueError) as error:
         raise InputError(f"--reference {path}: is not a Parquet file ({error}).") from error
     if batch is None or "text" not in names:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ..document import open_parquet
 from ..manifest import FileInfo, Manifest
 from ..storage import file_size, files_below, join, names, open_input, read_json
 from .run_files import RunFiles, StageFiles
@@ -161,17 +162,15 @@ def _file_fault(path: str, info: FileInfo) -> str:
 
 def _rows_fault(path: str, role: str, info: FileInfo, manifest: Manifest) -> str:
     """Return how a table differs from the counts of its manifest, or ""."""
-    import pyarrow.parquet as pq
-
     with open_input(path) as stream:
-        file = pq.ParquetFile(stream)
+        file = open_parquet(stream)
         rows = file.metadata.num_rows
         if rows != info.rows:
             return f"has {rows:,} rows and not {info.rows:,}"
         if role != "decisions":
             return ""
         counts: Counter[str] = Counter()
-        for batch in file.iter_batches(columns=["outcome"]):
+        for batch in file.iter_batches(columns=["outcome"], use_threads=False):
             counts.update(batch.column(0).to_pylist())
     expected = {"kept": manifest.kept, "dropped": manifest.dropped, "failed": manifest.failed}
     for outcome, count in expected.items():
@@ -188,7 +187,8 @@ def _check_source(
         return
     above = manifests[stage.sources[0]]
     whole = len(above) == len(run.stages[stage.sources[0]].units)
-    if stage.name == DATASET and whole and len(manifests[stage.name]) == len(stage.units):
+    done = stage.units and len(manifests[stage.name]) == len(stage.units)
+    if stage.name == DATASET and whole and done:
         kept, entered = (
             sum(manifest.kept for manifest in stored.values())
             for stored in (above, manifests[stage.name])

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..document import open_parquet
 from ..manifest import Manifest
 from ..storage import join, open_input
 
@@ -75,12 +76,20 @@ def read_range(
     work: Work, manifest: Manifest, role: str, column: str, first: int, last: int
 ) -> list[dict[str, Any]]:
     """Read the rows of a table that is sorted by `column`, from `first` to before `last`."""
-    import pyarrow.parquet as pq
+    import pyarrow.compute as pc
 
     with open_input(join(work.out, manifest.files[role].name)) as stream:
-        filters = [(column, ">=", first), (column, "<", last)]
-        table = pq.read_table(stream, filters=filters, use_threads=False)
-    rows: list[dict[str, Any]] = table.to_pylist()
+        file = open_parquet(stream)
+        place = file.schema_arrow.names.index(column)
+        groups = []
+        for number in range(file.num_row_groups):
+            bounds = file.metadata.row_group(number).column(place).statistics
+            if bounds is None or (bounds.max >= first and bounds.min < last):
+                groups.append(number)
+        table = file.read_row_groups(groups, use_threads=False)
+    values = table.column(column)
+    within = pc.and_(pc.greater_equal(values, first), pc.less(values, last))
+    rows: list[dict[str, Any]] = table.filter(within).to_pylist()
     return rows
 
 

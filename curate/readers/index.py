@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, BinaryIO
 
-from ..document import Document
+from ..document import Document, open_parquet
 from ..errors import CurateError
 from ..steps import Drop, Failure, Reader
 from .pdf import FOUND_COLUMNS
@@ -70,11 +70,10 @@ class IndexReader(Reader):
             CurateError: the file is not Parquet, or a column is missing.
         """
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         part = Part(stream, path, exact=True)
         try:
-            file = pq.ParquetFile(part, buffer_size=_READ_BYTES, pre_buffer=False)
+            file = open_parquet(part, buffer_size=_READ_BYTES)
         except (pa.ArrowInvalid, OSError) as error:
             raise CurateError(f"{path}: is not a Parquet file: {error}") from error
         there = set(file.schema_arrow.names)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, BinaryIO
 
+from ..document import open_parquet
 from ..errors import CurateError, is_of_machine
 from ..steps import Failure
 
@@ -26,18 +27,17 @@ def open_table(path: str, stream: BinaryIO, types: Mapping[str, str], optional: 
         CurateError: it is not Parquet, or a column is missing, there twice, or of another type.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     damage = (pa.ArrowException, OSError, ValueError)  # names of columns may be no UTF-8
     try:
-        file = pq.ParquetFile(stream)
+        file = open_parquet(stream)
         schema = file.schema_arrow
         # As dictionaries, a value that stands in a million rows is in memory once. Of a large group
         # they would be copied with every batch, and beyond 2 GB Arrow takes them for damage.
         groups = map(file.metadata.row_group, range(file.num_row_groups))
         is_large = max((group.total_byte_size for group in groups), default=0) > _DICTIONARY_BYTES
         strings = [] if is_large else [column.name for column in schema if _is(column.type)]
-        file = pq.ParquetFile(stream, metadata=file.metadata, read_dictionary=strings)
+        file = open_parquet(stream, metadata=file.metadata, read_dictionary=strings)
     except damage as error:
         if is_of_machine(error):
             raise

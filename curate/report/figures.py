@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..document import open_parquet
 from ..errors import CurateError
 from ..explain.run_files import RunFiles, StageFiles, read_columns
 from ..explain.samples import sample_hash
@@ -167,10 +168,9 @@ def _text_lengths(path: str, limit: int) -> Iterator[NDArray[np.int64]]:
     """Yield the characters of the first texts of a file, a batch at a time."""
     import numpy as np
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
     with open_input(path) as stream:
-        for batch in pq.ParquetFile(stream).iter_batches(500, columns=["text"], use_threads=False):
+        for batch in open_parquet(stream).iter_batches(500, columns=["text"], use_threads=False):
             column = pc.utf8_length(batch.column(0))
             yield column.to_numpy(zero_copy_only=False).astype(np.int64)
             limit -= len(batch)
