@@ -1,41 +1,62 @@
-"""The same text from trafilatura, in half the time: its searches for classes and ids, made faster.
+"""The same text from trafilatura, in less than half the time.
 
-Most of trafilatura's time goes to XPath expressions with regular expressions over class, id and
-style, which lxml evaluates element by element. Here each is a function that finds the same elements
-in one pass, and remembers what it has found out about an attribute's value. The words it looks for
-are trafilatura's own. `tests/test_trafilatura_fast.py` compares the text of whole pages.
+trafilatura's own functions do the work. What is changed is how often: searches for classes and ids
+are one pass (trafilatura_searches.py), a tree is copied only where two need it, readability is not
+asked for a text that would not be taken, jusText works its measures out once
+(trafilatura_justext.py). `tests/test_trafilatura_fast.py` compares the text of whole pages.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from copy import copy
 from functools import cache
-from importlib import metadata
+from importlib import import_module, metadata
 from typing import Any
 
+from .trafilatura_justext import UnknownNodeError, make_paragraphs
+from .trafilatura_searches import (
+    BLOCKS,
+    CAPTION,
+    CHROME,
+    HIDDEN,
+    NAMED,
+    TEASER,
+    Attributes,
+    basic_cleaning,
+    is_unlikely,
+    is_unwanted,
+    searches,
+)
+
 VERSION = "2.3.1"
-_MOST_REMEMBERED = 50_000
 
-_BLOCKS = ("div", "item", "list", "p", "section", "span")
-_FRAMES = ("article", "div", "main", "section")
-_COMMENT_BLOCKS = ("div", "list", "section", "details")
-_ASIDES = ("div", "section", "aside")
-
-Test = Callable[[str], bool]
-Search = Callable[[Any], list[Any]]
+# Bytes that no HTML may hold as they are: trafilatura's INVALID_XML_CHARS below U+0080.
+_CONTROLS = bytes(code for code in range(32) if code not in b"\t\n\r")
+_NONCHARACTERS = (b"\xef\xbf\xbe", b"\xef\xbf\xbf")
 
 
 def accelerate() -> bool:
     """Make this process's trafilatura faster; tell whether its version is the one this is for."""
     if metadata.version("trafilatura") != VERSION:
         return False
+    _accelerate()
+    return True
+
+
+@cache
+def _accelerate() -> None:
     from lxml import etree
     from lxml import html as lxml_html
-    from trafilatura import utils, xpaths
+    from trafilatura import core, main_extractor, readability_lxml, settings, utils, xpaths
 
-    for name, faster in searches(xpaths).items():
+    attributes = Attributes(xpaths, readability_lxml)
+    for name, faster in searches(xpaths, attributes).items():
         getattr(xpaths, name)[:] = faster  # the lists that trafilatura's other modules hold
+    # The package has a function of the name of this module.
+    baseline: Any = import_module("trafilatura.baseline")
+    baseline.BASIC_CLEAN_XPATH = basic_cleaning(settings)
 
     # lxml's own lookup calls Python for each element, to find classes that only forms need.
     lookup = etree.ElementDefaultClassLookup(
@@ -45,276 +66,278 @@ def accelerate() -> bool:
         entity=lxml_html.HtmlEntity,
     )
     utils.HTML_PARSER.set_element_class_lookup(lookup)
-    _compare_where_open()
-    return True
+    utils.INVALID_XML_CHARS = CharactersToDelete(utils.INVALID_XML_CHARS)
+    utils.fromstring = _parse_bytes(utils.fromstring)
+    core.trafilatura_sequence = _sequence(core.trafilatura_sequence, attributes)
+    main_extractor.prune_unwanted_sections = _prune_sections(
+        main_extractor.prune_unwanted_sections, attributes
+    )
+    _compare_where_open(attributes)
+    _justext_in_one_walk()
 
 
-class _CannotWin(Exception):
-    """Readability's text would not be taken, whatever it is."""
+class CharactersToDelete:
+    """The expression of characters to delete; a page without any is told by its bytes."""
+
+    def __init__(self, pattern: Any) -> None:
+        self._pattern = pattern
+
+    def sub(self, replacement: str, text: str) -> str:
+        try:
+            data = text.encode()
+        except UnicodeEncodeError:
+            return str(self._pattern.sub(replacement, text))
+        if len(data.translate(None, _CONTROLS)) == len(data) and not any(
+            character in data for character in _NONCHARACTERS
+        ):
+            return text
+        return str(self._pattern.sub(replacement, text))
+
+
+def _parse_bytes(fromstring: Callable[..., Any]) -> Callable[..., Any]:
+    """Give the parser UTF-8, which it works in, and not the string that it would convert."""
+
+    def parse(html: str | bytes, parser: Any) -> Any:
+        if isinstance(html, str):
+            # With lone surrogates lxml and trafilatura have their own ways.
+            with suppress(UnicodeEncodeError):
+                html = html.encode()
+        return fromstring(html, parser=parser)
+
+    return parse
+
+
+class _Later:
+    """A tree that is made when it is asked for."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self.make = make
+
+
+def _sequence(original: Callable[..., Any], attributes: Attributes) -> Callable[..., Any]:
+    """Return trafilatura's sequence for the plain text of a page, in precision mode.
+
+    The page is copied to be cleaned, and once more only where readability gets it; for jusText it
+    is cleaned only where that is asked.
+    """
+    from lxml import etree
+    from trafilatura import core, external, htmlprocessing, main_extractor, xml, xpaths
+
+    def sequence(tree: Any, options: Any, url: str | None = None) -> Any:
+        if (tree.getparent() is not None or options.focus != "precision" or options.fast) or (
+            options.comments or options.formatting or options.links or options.images
+        ):
+            return original(tree, options, url)
+        is_forum = core._forum_thread_page(tree)
+        telling = list(attributes(tree))
+        unwanted = [elem for elem, said in telling if is_unwanted(elem, said)]
+        if next(tree.iter("math"), None) is None:
+            # Both copies lose them; in a formula they part its text.
+            unwanted.extend(tree.iter("script", "style"))
+        for elem in unwanted:
+            xml.delete_element(elem)
+        cleaned = htmlprocessing.convert_tags(_clean(copy(tree), options), options, url)
+        if not is_forum:
+            htmlprocessing.prune_unwanted_nodes(cleaned, xpaths.REMOVE_COMMENTS_XPATH)
+        body, text = main_extractor.extract_content(cleaned, options)
+        is_open = _can_win(tree, telling, body, text, options)
+        pristine = copy(tree) if is_open else tree
+        for_justext = _Later(lambda: _clean(pristine, options))
+        raw = tree if is_open else _nothing()
+        body, text = external.compare_extraction(for_justext, raw, body, text, options)
+        return body, text, etree.Element("body"), ""
+
+    return sequence
 
 
 @cache
-def _compare_where_open() -> None:
-    """Give readability up as soon as its text cannot be long enough to replace trafilatura's.
+def _nothing() -> Any:
+    """Return the page that stands for one that need not be given to readability."""
+    from lxml import html
+
+    return html.Element("html")
+
+
+def _clean(tree: Any, options: Any) -> Any:
+    """Do what `htmlprocessing.tree_cleaning` does, looking only for the tags that the page has."""
+    from lxml import etree
+    from trafilatura import htmlprocessing, settings, xml
+
+    htmlprocessing.recover_math(tree)
+    unwanted = [tag for tag in settings.MANUALLY_CLEANED if tag != "form"]
+    if not options.tables:
+        unwanted += ["table", "td", "th", "tr"]
+    else:
+        for elem in tree.iter("figure", "table"):
+            if elem.tag == "figure":
+                is_layout = next(elem.iterdescendants("table"), None) is not None
+            else:
+                is_layout = elem.get("role") in ("presentation", "none")
+            if is_layout:
+                elem.tag = "div"
+    etree.strip_tags(tree, settings.MANUALLY_STRIPPED)
+    present = {elem.tag for elem in tree.iter(*unwanted)}
+    for tag in unwanted:
+        if tag in present:
+            for elem in tree.iter(tag):
+                xml.delete_element(elem)
+    htmlprocessing._handle_forms(tree)
+    return htmlprocessing.prune_html(tree, options.focus)
+
+
+def _can_win(
+    tree: Any, telling: Iterable[tuple[Any, int]], body: Any, text: str, options: Any
+) -> bool:
+    """Tell whether readability's text of a page may be long enough to replace trafilatura's.
 
     It replaces a text that is not empty and lies in paragraphs only when it is over twice as long
     (`external._prefer_readability`; in recall mode, which is not ours, earlier). What it returns is
     made of the page's text, so it is no longer than what is left of that.
     """
-    from lxml import etree
-    from trafilatura import core, external, utils
+    if options.focus == "recall" or not body.xpath(".//p//text()"):
+        return True
+    if len(body.findall(".//table")) > len(body.findall(".//p")):
+        return True
+    enough = 2 * len(text)
+    # It writes "VIDEO" into some frames.
+    left = _length(tree) + 6 * sum(1 for _ in tree.iter("iframe"))
+    if left <= enough or not enough:
+        return not enough
+    is_precise = options.focus == "precision"
+    removed = set(tree.iter("script", "style"))
+    for elem, said in telling:
+        if is_unlikely(elem, said) or (
+            is_precise and (said & HIDDEN or (said & NAMED and elem.tag in BLOCKS))
+        ):
+            removed.add(elem)
+    for elem in removed:
+        above = list(elem.iterancestors())
+        # What has been deleted is no longer in the tree.
+        if above and above[-1] is tree and removed.isdisjoint(above):
+            left -= _length(elem)
+            if left <= enough:
+                return False
+    return True
 
-    comparison = core.compare_extraction
-    texts = etree.XPath(".//text()[not(parent::script or parent::style)]", smart_strings=False)
-    enough = [0]
+
+def _length(elem: Any) -> int:
+    """Return the length of what `trafilatura.utils.trim` leaves of the text of an element."""
+    return len(" ".join(elem.text_content().split()))
+
+
+def _compare_where_open(attributes: Attributes) -> None:
+    """Do not ask readability for a text that would not be taken, nor for that of `_nothing`."""
+    from lxml import html
+    from trafilatura import core, external
+
+    comparison, find = core.compare_extraction, external.try_readability
 
     def compare(cleaned: Any, raw: Any, body: Any, text: str, options: Any) -> Any:
-        sound = options.focus != "recall" and bool(body.xpath(".//p//text()"))
-        if len(body.findall(".//table")) > len(body.findall(".//p")):
-            sound = False
-        enough[0] = 2 * len(text) if sound else 0
+        if not _can_win(raw, attributes(raw), body, text, options):
+            raw = _nothing()
         return comparison(cleaned, raw, body, text, options)
 
-    def check(tree: Any) -> None:
-        if enough[0]:
-            # It writes "VIDEO" into some frames.
-            most = len(utils.trim("".join(texts(tree)))) + 6 * len(tree.findall(".//iframe"))
-            if most <= enough[0]:
-                raise _CannotWin  # trafilatura then takes it that readability found nothing
+    def try_readability(tree: Any) -> Any:
+        return html.HtmlElement() if tree is _nothing() else find(tree)
 
-    class Document(external.ReadabilityDocument):  # type: ignore[misc]  # trafilatura is untyped
-        __slots__ = ()
-
-        def remove_unlikely_candidates(self) -> None:
-            check(self.doc)
-            super().remove_unlikely_candidates()
-
-        def transform_misused_divs_into_paragraphs(self) -> None:
-            check(self.doc)
-            super().transform_misused_divs_into_paragraphs()
-
-    core.compare_extraction, external.ReadabilityDocument = compare, Document
+    core.compare_extraction, external.try_readability = compare, try_readability
 
 
-def searches(xpaths: Any) -> dict[str, Sequence[Search]]:
-    """Return, for lists of expressions of `trafilatura.xpaths`, functions that find the same.
+class _LinkDensity:
+    """trafilatura's test of link density, not asked of what has no link, and if it found any."""
 
-    Of those in BODY_XPATH trafilatura uses the first element found, and no other is returned.
-    """
-    return {
-        "BODY_XPATH": _bodies(xpaths),
-        "OVERALL_DISCARD_XPATH": _discards(xpaths),
-        "TEASER_DISCARD_XPATH": [_teasers()],
-        "PRECISION_DISCARD_XPATH": _precision(),
-        "REMOVE_COMMENTS_XPATH": [_comments(xpaths, _COMMENT_BLOCKS)],
-        "REMOVE_COMMENTS_AND_LISTS_XPATH": [_comments(xpaths, (*_COMMENT_BLOCKS, "ol", "ul"))],
-        "RAW_TREE_PRUNE_XPATH": _raw_tree(),
-    }
+    def __init__(self, test: Callable[..., tuple[bool, bool]]) -> None:
+        self._test = test
+        self.has_found = False
 
-
-def _remembered(test: Test) -> Test:
-    """Return the test, made once for each value; what is remembered decides nothing."""
-    known: dict[str, bool] = {}
-
-    def remembered(value: str) -> bool:
-        found = known.get(value)
-        if found is None:
-            if len(known) >= _MOST_REMEMBERED:
-                known.clear()
-            found = known[value] = test(value)
+    def __call__(self, elem: Any, favor_precision: bool = False) -> tuple[bool, bool]:
+        if next(elem.iterdescendants("ref"), None) is None:
+            return False, False
+        found = self._test(elem, favor_precision)
+        self.has_found = self.has_found or any(found)
         return found
 
-    return remembered
 
+def _prune_sections(original: Callable[..., Any], attributes: Attributes) -> Callable[..., Any]:
+    """Return trafilatura's pruning of a part of the page, which in precision mode is one pass."""
+    from lxml import etree
+    from trafilatura import htmlprocessing, xml
 
-def _searching(*tokens: str, flags: int = 0) -> Test:
-    pattern = re.compile("|".join(tokens), flags)
-    return _remembered(lambda value: pattern.search(value) is not None)
+    density = htmlprocessing.link_density_test = _LinkDensity(htmlprocessing.link_density_test)
+    thin = htmlprocessing.delete_by_link_density
 
-
-def _first(elem: Any, one: str, other: str) -> str:
-    """Return the attribute that the page names first: XPath's `string(@one|@other)`."""
-    for name, value in elem.items():
-        if name in (one, other):
-            return str(value)
-    return ""
-
-
-def _discards(xpaths: Any) -> list[Search]:
-    both = xpaths._OVERALL_DISCARD_BOTH_TOKENS
-    id_test = _searching(*both, *xpaths._OVERALL_DISCARD_ID_TOKENS)
-    class_test = _searching(*both, *xpaths._OVERALL_DISCARD_CLASS_TOKENS)
-    consent = _searching(*xpaths._CONSENT_ID_CLASS_TOKENS)
-
-    def named(elem: Any) -> bool:
-        get = elem.get
-        css, identifier = get("class"), get("id")
-        if (css is not None and class_test(css)) or (
-            identifier is not None and (id_test(identifier) or consent(_first(elem, "id", "class")))
-        ):
-            return True
-        if css is not None and identifier is None and consent(css):
-            return True
-        role = get("role")
-        if role is not None and "nav" in role.replace("N", "n"):
-            return True
-        return get("data-lp-replacement-content") is not None or "MostPopularStories" in (
-            get("data-component") or ""
+    def prune(tree: Any, potential_tags: set[str], options: Any, keep_teasers: bool = False) -> Any:
+        if options.focus != "precision":
+            return original(tree, potential_tags, options, keep_teasers)
+        telling = [(elem, elem.tag in BLOCKS, said) for elem, said in attributes(tree)]
+        named = [elem for elem, is_block, said in telling if is_block and said & NAMED]
+        hidden = [elem for elem, _, said in telling if said & HIDDEN]
+        htmlprocessing.prune_unwanted_nodes(
+            tree, [lambda _: named, lambda _: hidden], with_backup=True
         )
+        unwanted = CHROME
+        if "graphic" not in potential_tags:
+            unwanted |= CAPTION
+        if not keep_teasers:
+            unwanted |= TEASER
+        # Below what is gone already, it does no harm to delete more.
+        for elem in [elem for elem, is_block, said in telling if is_block and said & unwanted]:
+            xml.delete_element(elem)
+        for elem in list(tree.iterdescendants("header")):
+            xml.delete_element(elem)
+        has_links = next(tree.iter("ref"), None) is not None
+        density.has_found = has_links
+        for _ in range(2):
+            if density.has_found:  # a second time finds nothing that the first did not flag
+                density.has_found = False
+                thin(tree, "div", backtracking=True, favor_precision=True)
+                thin(tree, "list", favor_precision=True)
+                thin(tree, "p", favor_precision=True)
+        if has_links:
+            for elem in [
+                e for e in tree.iter("table") if htmlprocessing.link_density_test_tables(e)
+            ]:
+                xml.delete_element(elem, keep_tail=False)
+        while len(tree) and tree[-1].tag == "head":
+            xml.delete_element(tree[-1], keep_tail=False)
+        if has_links:
+            thin(tree, "head", favor_precision=True)
+            thin(tree, "quote", favor_precision=True)
+        etree.strip_tags(tree, "span", *(() if "ref" in potential_tags else ("ref",)))
+        return tree
 
-    hidden_class = _searching(
-        "^hide-|comments-title|nocomments|-reply-|message|akismet|suggest-links|-hide-|hide-print"
-        "| hidden| hide|noprint|notloaded"
+    return prune
+
+
+def _justext_in_one_walk() -> None:
+    """Make jusText's paragraphs in one walk, and its set of stop words once."""
+    from justext import core as justext
+    from trafilatura import external
+
+    rescue, read_stoplists, Original = (
+        external.justext_rescue,
+        external.jt_stoplist_init,
+        external.ParagraphMaker,
     )
-    hidden_id = _searching("reader-comments|akismet")
 
-    def hidden(elem: Any) -> bool:
-        get = elem.get
-        css, identifier, style = get("class"), get("id"), get("style")
-        if css is not None and hidden_class(css):
-            return True
-        if identifier is not None and (
-            hidden_id(identifier)
-            or _first(elem, "id", "class").startswith("reply-")
-            or "hidden" in _first(elem, "id", "style")
-        ):
-            return True
-        if identifier is None:
-            if css is not None and css.startswith("reply-"):
-                return True
-            if style is not None and "hidden" in style:
-                return True
-        if style is not None and ("display:none" in style or "display: none" in style):
-            return True
-        return bool(get("aria-hidden") == "true")
+    def rescue_later(tree: Any, options: Any) -> Any:
+        return rescue(tree.make() if isinstance(tree, _Later) else tree, options)
 
-    return [_matching(named, *_BLOCKS), _matching(hidden, "*")]
+    def stoplist() -> frozenset[str]:
+        # jusText looks its set up by these words each time: a frozen set knows its hash.
+        words = external.JT_STOPLIST = frozenset(read_stoplists())
+        return words
 
+    class Maker:
+        @staticmethod
+        def make_paragraphs(root: Any) -> Any:
+            try:
+                return make_paragraphs(root, justext.PARAGRAPH_TAGS)
+            except UnknownNodeError:
+                return Original.make_paragraphs(root)
 
-def _matching(test: Callable[[Any], bool], *tags: str) -> Search:
-    def search(tree: Any) -> list[Any]:
-        return [elem for elem in tree.iterdescendants(*tags) if test(elem)]
-
-    return search
-
-
-def _first_matching(test: Callable[[Any], bool], *tags: str) -> Search:
-    def search(tree: Any) -> list[Any]:
-        for elem in tree.iterdescendants(*tags):
-            if test(elem):
-                return [elem]
-        return []
-
-    return search
-
-
-def _bodies(xpaths: Any) -> list[Search]:
-    article_id = _searching(*xpaths._ARTICLE_CONTENT_ID_TOKENS)
-    article_class = _searching(*xpaths._ARTICLE_CONTENT_CLASS_TOKENS)
-    story_id = _searching(*xpaths._STORY_ID_TOKENS)
-    story_class = _searching(*xpaths._STORY_CLASS_TOKENS)
-    full_text = _searching("fulltext", flags=re.IGNORECASE)
-    main_id = _searching(*xpaths._MAIN_CONTENT_ID_TOKENS)
-    main_class = _searching(*xpaths._MAIN_CONTENT_CLASS_TOKENS)
-
-    def article(elem: Any) -> bool:
-        css, identifier = elem.get("class"), elem.get("id")
-        if css is not None and (css in ("post", "entry") or article_class(css)):
-            return True
-        if identifier is not None and (identifier == "articleContent" or article_id(identifier)):
-            return True
-        return bool(elem.get("itemprop") == "articleBody")
-
-    def story(elem: Any) -> bool:
-        css, identifier = elem.get("class"), elem.get("id")
-        if css is not None and (
-            css in ("postarea", "art-postcontent", "text", "cell", "story")
-            or full_text(css)
-            or story_class(css)
-        ):
-            return True
-        if identifier is not None and (identifier in ("article", "story") or story_id(identifier)):
-            return True
-        return bool(elem.get("role") == "article")
-
-    def content(elem: Any) -> bool:
-        css, identifier = elem.get("class"), elem.get("id")
-        if css is not None:
-            lower = css.replace("C", "c").replace("M", "m")
-            if css == "content" or main_class(css) or "main-content" in lower:
-                return True
-            if "page-content" in css.replace("C", "c").replace("P", "p"):
-                return True
-        if identifier is None:
-            return False
-        lower = identifier.replace("C", "c").replace("M", "m")
-        return identifier == "content" or main_id(identifier) or "main-content" in lower
-
-    def main(elem: Any) -> bool:
-        if elem.tag == "main":
-            return True
-        return any((elem.get(name) or "").startswith("main") for name in ("class", "id", "role"))
-
-    return [
-        _first_matching(article, *_FRAMES),
-        _first_matching(lambda elem: True, "article"),
-        _first_matching(story, *_FRAMES),
-        _first_matching(content, *_FRAMES),
-        _first_matching(main, *_FRAMES),
-    ]
-
-
-def _teasers() -> Search:
-    def teaser(elem: Any) -> bool:
-        css, identifier = elem.get("class"), elem.get("id")
-        return (css is not None and "teaser" in css.replace("T", "t")) or (
-            identifier is not None and "teaser" in identifier.replace("T", "t")
-        )
-
-    return _matching(teaser, *_BLOCKS)
-
-
-def _precision() -> list[Search]:
-    bottom = _searching(r"(^|\s)bottom|bottom(\s|$)", r"(^|\s)link(\s|$)")
-
-    def chrome(elem: Any) -> bool:
-        css, identifier = elem.get("class"), elem.get("id")
-        named = css if identifier is None else _first(elem, "id", "class")
-        return bool(named and bottom(named)) or "border" in (elem.get("style") or "")
-
-    return [
-        _matching(lambda elem: True, "header"),
-        _matching(chrome, *_BLOCKS),
-    ]
-
-
-def _comments(xpaths: Any, tags: Sequence[str]) -> Search:
-    in_list = _searching(f"^(?:{xpaths._COMMENTS_ID})")
-    in_id = _searching(f"^(?:{xpaths._COMMENTS_ID}|disqus_thread|dsq-comments)")
-    in_class = _searching(xpaths._COMMENTS_CLASS)
-
-    def comment(elem: Any) -> bool:
-        css, identifier = elem.get("class"), elem.get("id")
-        if css is not None and in_class(css):
-            return True
-        if identifier is None:
-            return False
-        return in_list(identifier) if elem.tag in ("ol", "ul") else in_id(identifier)
-
-    return _matching(comment, *tags)
-
-
-def _raw_tree() -> list[Search]:
-    appended = _searching("mvp-post-add-(?:box|wrap)|infinite-?scroll")
-    surely = _searching("mvp-post-add-(?:box|wrap)")
-
-    def follow_up(elem: Any) -> bool:
-        values = [value for value in (elem.get("id"), elem.get("class")) if value is not None]
-        if not any(map(appended, values)):
-            return False
-        return elem.find(".//h1") is None or any(map(surely, values))
-
-    def share(elem: Any) -> bool:
-        return "elementor-share-buttons" in (elem.get("class") or "")
-
-    return [_matching(follow_up, *_ASIDES), _matching(share, *_ASIDES)]
+    external.justext_rescue = rescue_later
+    external.jt_stoplist_init = stoplist
+    if external.JT_STOPLIST:
+        external.JT_STOPLIST = frozenset(external.JT_STOPLIST)
+    external.ParagraphMaker = Maker
