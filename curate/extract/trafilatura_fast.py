@@ -8,7 +8,7 @@ asked for a text that would not be taken, jusText works its measures out once
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from copy import copy
 from functools import cache
@@ -32,9 +32,8 @@ from .trafilatura_searches import (
 
 VERSION = "2.3.1"
 
-# Bytes that no HTML may hold as they are: trafilatura's INVALID_XML_CHARS below U+0080.
-_CONTROLS = bytes(code for code in range(32) if code not in b"\t\n\r")
-_NONCHARACTERS = (b"\xef\xbf\xbe", b"\xef\xbf\xbf")
+# What no XML may hold of ASCII (`trafilatura.utils.INVALID_XML_CHARS`).
+_CONTROLS = tuple(bytes((code,)) for code in range(32) if code not in b"\t\n\r")
 
 
 def accelerate() -> bool:
@@ -87,11 +86,8 @@ class CharactersToDelete:
             data = text.encode()
         except UnicodeEncodeError:
             return str(self._pattern.sub(replacement, text))
-        if len(data.translate(None, _CONTROLS)) == len(data) and not any(
-            character in data for character in _NONCHARACTERS
-        ):
-            return text
-        return str(self._pattern.sub(replacement, text))
+        found = any(byte in data for byte in _CONTROLS) or "\ufffe" in text or "\uffff" in text
+        return str(self._pattern.sub(replacement, text)) if found else text
 
 
 def _parse_bytes(fromstring: Callable[..., Any]) -> Callable[..., Any]:
@@ -244,18 +240,46 @@ def _compare_where_open(attributes: Attributes) -> None:
 
 
 class _LinkDensity:
-    """trafilatura's test of link density, not asked of what has no link, and if it found any."""
+    """trafilatura's deletion by link density, which reads each link once and tells if it found any.
 
-    def __init__(self, test: Callable[..., tuple[bool, bool]]) -> None:
-        self._test = test
+    The blocks that it tests lie in each other, and so they share their links.
+    """
+
+    def __init__(self, htmlprocessing: Any) -> None:
+        self._test = htmlprocessing.link_density_test
+        self._delete = htmlprocessing.delete_by_link_density
+        self._lengths: dict[Any, int] | None = None
         self.has_found = False
+        htmlprocessing.link_density_test = self.test
+        htmlprocessing.collect_link_info = self.measure
 
-    def __call__(self, elem: Any, favor_precision: bool = False) -> tuple[bool, bool]:
+    def delete(self, tree: Any, tag: str, backtracking: bool = False) -> None:
+        """Delete elements of a tag; nothing is deleted before all have been tested."""
+        self._lengths = {}
+        try:
+            self._delete(tree, tag, backtracking=backtracking, favor_precision=True)
+        finally:
+            self._lengths = None
+
+    def test(self, elem: Any, favor_precision: bool = False) -> tuple[bool, bool]:
+        """Do what `htmlprocessing.link_density_test` does."""
         if next(elem.iterdescendants("ref"), None) is None:
             return False, False
-        found = self._test(elem, favor_precision)
+        found: tuple[bool, bool] = self._test(elem, favor_precision)
         self.has_found = self.has_found or any(found)
         return found
+
+    def measure(self, links: Sequence[Any]) -> tuple[int, int, int, list[str]]:
+        """Do what `htmlprocessing.collect_link_info` does, but for the texts, which none reads."""
+        known = {} if self._lengths is None else self._lengths
+        lengths = []
+        for link in links:
+            length = known.get(link)
+            if length is None:
+                length = known[link] = _length(link)
+            if length:
+                lengths.append(length)
+        return sum(lengths), len(lengths), sum([length < 10 for length in lengths]), []
 
 
 def _prune_sections(original: Callable[..., Any], attributes: Attributes) -> Callable[..., Any]:
@@ -263,8 +287,7 @@ def _prune_sections(original: Callable[..., Any], attributes: Attributes) -> Cal
     from lxml import etree
     from trafilatura import htmlprocessing, xml
 
-    density = htmlprocessing.link_density_test = _LinkDensity(htmlprocessing.link_density_test)
-    thin = htmlprocessing.delete_by_link_density
+    density = _LinkDensity(htmlprocessing)
 
     def prune(tree: Any, potential_tags: set[str], options: Any, keep_teasers: bool = False) -> Any:
         if options.focus != "precision":
@@ -290,9 +313,9 @@ def _prune_sections(original: Callable[..., Any], attributes: Attributes) -> Cal
         for _ in range(2):
             if density.has_found:  # a second time finds nothing that the first did not flag
                 density.has_found = False
-                thin(tree, "div", backtracking=True, favor_precision=True)
-                thin(tree, "list", favor_precision=True)
-                thin(tree, "p", favor_precision=True)
+                density.delete(tree, "div", backtracking=True)
+                density.delete(tree, "list")
+                density.delete(tree, "p")
         if has_links:
             for elem in [
                 e for e in tree.iter("table") if htmlprocessing.link_density_test_tables(e)
@@ -301,8 +324,8 @@ def _prune_sections(original: Callable[..., Any], attributes: Attributes) -> Cal
         while len(tree) and tree[-1].tag == "head":
             xml.delete_element(tree[-1], keep_tail=False)
         if has_links:
-            thin(tree, "head", favor_precision=True)
-            thin(tree, "quote", favor_precision=True)
+            density.delete(tree, "head")
+            density.delete(tree, "quote")
         etree.strip_tags(tree, "span", *(() if "ref" in potential_tags else ("ref",)))
         return tree
 
