@@ -20,6 +20,7 @@ from curate.extract.html import TrafilaturaExtractor
 from curate.extract.trafilatura_fast import CharactersToDelete
 from curate.extract.trafilatura_justext import make_paragraphs
 from curate.extract.trafilatura_searches import (
+    CANDIDATE,
     Attributes,
     basic_cleaning,
     is_unlikely,
@@ -247,7 +248,8 @@ def test_unlikely_candidates_are_those_that_readability_removes(
     xpaths: ModuleType, readability: ModuleType, tree: html.HtmlElement
 ) -> None:
     """What readability would remove is known without asking it."""
-    unlikely = {e for e, said in Attributes(xpaths, readability)(tree) if is_unlikely(e, said)}
+    telling = Attributes(xpaths, readability)(tree, CANDIDATE)
+    unlikely = {elem for elem, said in telling if is_unlikely(elem, said)}
     kept = [e for e in tree.iter() if unlikely.isdisjoint((e, *e.iterancestors()))]
     readability.Document(tree).remove_unlikely_candidates()
     assert list(tree.iter()) == kept

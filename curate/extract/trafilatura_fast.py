@@ -8,7 +8,7 @@ asked for a text that would not be taken, jusText works its measures out once
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from copy import copy
 from functools import cache
@@ -18,11 +18,15 @@ from typing import Any
 from .trafilatura_justext import UnknownNodeError, make_paragraphs
 from .trafilatura_searches import (
     BLOCKS,
+    CANDIDATE,
     CAPTION,
     CHROME,
+    DISCARDED,
     HIDDEN,
     NAMED,
+    PRUNED,
     TEASER,
+    UNWANTED_TAGS,
     Attributes,
     basic_cleaning,
     is_unlikely,
@@ -125,7 +129,7 @@ def _sequence(original: Callable[..., Any], attributes: Attributes) -> Callable[
         ):
             return original(tree, options, url)
         is_forum = core._forum_thread_page(tree)
-        telling = list(attributes(tree))
+        telling = attributes(tree, PRUNED, *UNWANTED_TAGS)
         unwanted = [elem for elem, said in telling if is_unwanted(elem, said)]
         if next(tree.iter("math"), None) is None:
             # Both copies lose them; in a formula they part its text.
@@ -136,7 +140,7 @@ def _sequence(original: Callable[..., Any], attributes: Attributes) -> Callable[
         if not is_forum:
             htmlprocessing.prune_unwanted_nodes(cleaned, xpaths.REMOVE_COMMENTS_XPATH)
         body, text = main_extractor.extract_content(cleaned, options)
-        is_open = _can_win(tree, telling, body, text, options)
+        is_open = _can_win(tree, attributes, body, text, options)
         pristine = copy(tree) if is_open else tree
         for_justext = _Later(lambda: _clean(pristine, options))
         raw = tree if is_open else _nothing()
@@ -181,9 +185,7 @@ def _clean(tree: Any, options: Any) -> Any:
     return htmlprocessing.prune_html(tree, options.focus)
 
 
-def _can_win(
-    tree: Any, telling: Iterable[tuple[Any, int]], body: Any, text: str, options: Any
-) -> bool:
+def _can_win(tree: Any, attributes: Attributes, body: Any, text: str, options: Any) -> bool:
     """Tell whether readability's text of a page may be long enough to replace trafilatura's.
 
     It replaces a text that is not empty and lies in paragraphs only when it is over twice as long
@@ -201,15 +203,13 @@ def _can_win(
         return not enough
     is_precise = options.focus == "precision"
     removed = set(tree.iter("script", "style"))
-    for elem, said in telling:
+    for elem, said in attributes(tree, (DISCARDED | CANDIDATE) if is_precise else CANDIDATE):
         if is_unlikely(elem, said) or (
             is_precise and (said & HIDDEN or (said & NAMED and elem.tag in BLOCKS))
         ):
             removed.add(elem)
     for elem in removed:
-        above = list(elem.iterancestors())
-        # What has been deleted is no longer in the tree.
-        if above and above[-1] is tree and removed.isdisjoint(above):
+        if removed.isdisjoint(elem.iterancestors()):
             left -= _length(elem)
             if left <= enough:
                 return False
@@ -229,7 +229,7 @@ def _compare_where_open(attributes: Attributes) -> None:
     comparison, find = core.compare_extraction, external.try_readability
 
     def compare(cleaned: Any, raw: Any, body: Any, text: str, options: Any) -> Any:
-        if not _can_win(raw, attributes(raw), body, text, options):
+        if not _can_win(raw, attributes, body, text, options):
             raw = _nothing()
         return comparison(cleaned, raw, body, text, options)
 
@@ -292,7 +292,7 @@ def _prune_sections(original: Callable[..., Any], attributes: Attributes) -> Cal
     def prune(tree: Any, potential_tags: set[str], options: Any, keep_teasers: bool = False) -> Any:
         if options.focus != "precision":
             return original(tree, potential_tags, options, keep_teasers)
-        telling = [(elem, elem.tag in BLOCKS, said) for elem, said in attributes(tree)]
+        telling = [(elem, elem.tag in BLOCKS, said) for elem, said in attributes(tree, DISCARDED)]
         named = [elem for elem, is_block, said in telling if is_block and said & NAMED]
         hidden = [elem for elem, _, said in telling if said & HIDDEN]
         htmlprocessing.prune_unwanted_nodes(

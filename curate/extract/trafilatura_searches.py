@@ -30,6 +30,12 @@ _NAMED_FIRST, _REPLY_FIRST, _CHROME_FIRST, _HIDDEN_FIRST = 1 << 12, 1 << 13, 1 <
 _OF_ID_OR_CLASS = _NAMED_FIRST | _REPLY_FIRST | _CHROME_FIRST
 _OF_FIRST = _OF_ID_OR_CLASS | _HIDDEN_FIRST
 
+# What is asked together: of the page as it is, of what it was cleaned to, and by readability.
+PRUNED = COMMENT | COMMENT_LIST | FOLLOW_UP | SURE_FOLLOW_UP | SHARE
+DISCARDED = NAMED | HIDDEN | CAPTION | TEASER | CHROME | _OF_FIRST
+CANDIDATE = UNLIKELY | LIKELY
+UNWANTED_TAGS = (*_COMMENT_BLOCKS, *_LISTS, *_ASIDES)
+
 Test = Callable[[str], bool]
 Search = Callable[[Any], list[Any]]
 
@@ -46,6 +52,7 @@ class _Values(dict[str, int]):
         super().__init__()
         self._tests = tests
         self._words = words
+        self.can_say: bool = bool(tests or (words is not None and words.can_say))
 
     def __missing__(self, value: str) -> int:
         # No test looks for a digit: what is numbered through is looked at once.
@@ -72,47 +79,68 @@ class Attributes:
     """
 
     def __init__(self, xpaths: Any, readability: Any) -> None:
-        tests = _attribute_tests(xpaths, readability)
-        self._said = {name: _Values(of_value) for name, of_value in tests.items()}
         # Classes recur more than the sets of them do.
-        self._said["class"] = _Values(*_class_tests(xpaths, readability))
+        of_classes, of_class = _class_tests(xpaths, readability)
+        tests = {"class": of_classes, **_attribute_tests(xpaths, readability)}
+        self._said: dict[int, dict[str, list[_Values]]] = {}
+        for group in (PRUNED, DISCARDED, CANDIDATE):
+            words = _Values(_among(of_class, group))
+            values = {
+                name: _Values(_among(of_value, group), words if name == "class" else None)
+                for name, of_value in tests.items()
+            }
+            self._said[group] = {name: [said] for name, said in values.items() if said.can_say}
+        both = {name: list(said) for name, said in self._said[DISCARDED].items()}
+        for name, said in self._said[CANDIDATE].items():
+            both[name] += said
+        self._said[DISCARDED | CANDIDATE] = both
 
-    def __call__(self, tree: Any, *tags: str) -> Iterator[tuple[Any, int]]:
-        """Yield the elements below one of which the attributes say something, and what."""
-        said = self._said
+    def __call__(self, tree: Any, asked: int, *tags: str) -> Iterator[tuple[Any, int]]:
+        """Yield the elements below one of which the attributes say something, and what.
+
+        Args:
+            tree: where to look.
+            asked: PRUNED, DISCARDED, CANDIDATE, or the last two.
+            tags: of the elements; none for any.
+        """
+        said = self._said[asked]
         for elem in tree.iterdescendants(*(tags or "*")):
             items = elem.items()
             found = 0
             for name, value in items:
                 if name in said:
-                    found |= said[name][value]
+                    for values in said[name]:
+                        found |= values[value]
             if found:
-                if found & _OF_FIRST:
-                    found = self._of_first(items)
-                yield elem, found
+                yield elem, _of_first(items, said) if found & _OF_FIRST else found
 
-    def _of_first(self, items: Sequence[tuple[str, str]]) -> int:
-        """Return the same for attributes of which only the first counts for some."""
-        found = 0
-        names = [name for name, _ in items]
-        for position, (name, value) in enumerate(items):
-            if name in self._said:
-                said = self._said[name][value]
-                before = names[:position]
-                if "id" in before or (name == "id" and "class" in before):
-                    said &= ~_OF_ID_OR_CLASS
-                if "id" in before or (name == "id" and "style" in before):
-                    said &= ~_HIDDEN_FIRST
-                found |= said
-        for first, of_all in (
-            (_NAMED_FIRST, NAMED),
-            (_REPLY_FIRST, HIDDEN),
-            (_HIDDEN_FIRST, HIDDEN),
-            (_CHROME_FIRST, CHROME),
-        ):
-            if found & first:
-                found |= of_all
-        return found
+
+def _among(tests: dict[int, Test], group: int) -> dict[int, Test]:
+    return {bits: test for bits, test in tests.items() if bits & group}
+
+
+def _of_first(items: Sequence[tuple[str, str]], said: dict[str, list[_Values]]) -> int:
+    """Return what attributes say of which only the first counts for some."""
+    found = 0
+    before: set[str] = set()
+    for name, value in items:
+        for values in said.get(name, ()):
+            one = values[value]
+            if "id" in before or (name == "id" and "class" in before):
+                one &= ~_OF_ID_OR_CLASS
+            if "id" in before or (name == "id" and "style" in before):
+                one &= ~_HIDDEN_FIRST
+            found |= one
+        before.add(name)
+    for first, of_all in (
+        (_NAMED_FIRST, NAMED),
+        (_REPLY_FIRST, HIDDEN),
+        (_HIDDEN_FIRST, HIDDEN),
+        (_CHROME_FIRST, CHROME),
+    ):
+        if found & first:
+            found |= of_all
+    return found
 
 
 def is_unwanted(elem: Any, said: int) -> bool:
@@ -144,13 +172,16 @@ def searches(xpaths: Any, attributes: Attributes) -> dict[str, Sequence[Search]]
     """
 
     def saying(what: int, *tags: str) -> Search:
-        return lambda tree: [elem for elem, said in attributes(tree, *tags) if said & what]
+        asked = PRUNED if what & PRUNED else DISCARDED
+        return lambda tree: [elem for elem, said in attributes(tree, asked, *tags) if said & what]
 
     def follow_ups(tree: Any) -> list[Any]:
-        return [elem for elem, said in attributes(tree, *_ASIDES) if _is_follow_up(elem, said)]
+        return [
+            elem for elem, said in attributes(tree, PRUNED, *_ASIDES) if _is_follow_up(elem, said)
+        ]
 
     def comments(tree: Any) -> list[Any]:
-        found = attributes(tree, *_COMMENT_BLOCKS, *_LISTS)
+        found = attributes(tree, PRUNED, *_COMMENT_BLOCKS, *_LISTS)
         return [
             elem for elem, said in found if said & (COMMENT_LIST if elem.tag in _LISTS else COMMENT)
         ]
@@ -184,8 +215,8 @@ def _holding(text: str) -> Test:
     return lambda value: text in value
 
 
-def _class_tests(xpaths: Any, readability: Any) -> tuple[dict[int, Test], _Values]:
-    """Return tests of a class attribute, and what each of its words says.
+def _class_tests(xpaths: Any, readability: Any) -> tuple[dict[int, Test], dict[int, Test]]:
+    """Return tests of a class attribute, and of each of its words.
 
     Only an expression with a space or a start in it needs to see more than a word.
     """
@@ -205,7 +236,7 @@ def _class_tests(xpaths: Any, readability: Any) -> tuple[dict[int, Test], _Value
         of_value[said] = _searching(*whole)
         if parts:
             of_words[said] = _searching(*parts)
-    return of_value, _Values(of_words)
+    return of_value, of_words
 
 
 def _tests_of_names(xpaths: Any, readability: Any) -> dict[int, Test]:
