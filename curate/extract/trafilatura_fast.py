@@ -255,11 +255,16 @@ class _LinkDensity:
 
     def delete(self, tree: Any, tag: str, backtracking: bool = False) -> None:
         """Delete elements of a tag; nothing is deleted before all have been tested."""
-        self._lengths = {}
+        known: dict[Any, int] = {}
+        self._lengths = known
         try:
             self._delete(tree, tag, backtracking=backtracking, favor_precision=True)
         finally:
             self._lengths = None
+            # For each element that is let go lxml looks for others in what was deleted, from its
+            # start: so the last go first, or this takes time quadratic in their number.
+            while known:
+                known.popitem()
 
     def test(self, elem: Any, favor_precision: bool = False) -> tuple[bool, bool]:
         """Do what `htmlprocessing.link_density_test` does."""
