@@ -29,6 +29,13 @@ def judged(page: str, charset: str = "utf-8", gate: LanguageGate = GATE) -> Drop
         (f"<html><body><p>{GERMAN * 5}</p></body></html>", True),
         # English far down a page that starts and ends in German: one of the places sees it.
         (f"<p>{GERMAN * 40}</p><p>{ENGLISH * 40}</p><p>{GERMAN * 40}</p>", False),
+        # English paragraphs let a page through that is German all around them, links and all.
+        (
+            f"<div>{GERMAN * 99}</div><p class=a>{ENGLISH}<a href=/>{ENGLISH}</a></P>"
+            f"<p>{ENGLISH * 3}</p><div>{GERMAN * 200}</div>",
+            False,
+        ),
+        (f"<div>{GERMAN * 99}</div><p>Menu</p><p>News</p><p>More</p>", True),
         # What only browsers without scripts see counts, and what scripts hold does not.
         (f"<noscript><p>{ENGLISH * 5}</p></noscript><p>Menü</p>", False),
         (f"<script>{ENGLISH * 50}</script><p>{GERMAN * 5}</p>", True),
