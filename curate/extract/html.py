@@ -275,6 +275,8 @@ class TrafilaturaExtractor(Extractor):
             DocumentError: `too_many_tags`, `too_many_attributes`, `error`, and those of
                 IsolatedExtractor.extract.
         """
+        if self.isolate and len(payload) <= self.max_payload_bytes:
+            return self._isolated.extract(payload, url, charset)  # the child looks at the same
         tags = payload.count(b"<")
         if tags > self.max_tags:
             raise DocumentError("too_many_tags", f"{tags} tags, max_tags is {self.max_tags}")
