@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from curate.extract.html_blocks import Page
-from curate.extract.html_features import first_words
+from curate.extract.html_words import first_words
 
 Shares = tuple[dict[str, float], dict[str, float]]
 _PRIOR, _PRIOR_WEIGHT = 0.4, 3.0
@@ -34,7 +34,8 @@ def contribution(page: Page, shares: list[float], sizes: list[int]) -> Shares:
         content.append(content[-1] + (size if label == 1 else 0))
         rest.append(rest[-1] + (size if label == 0 else 0))
     by_name: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for node, names in enumerate(page.names):
+    for node, path in enumerate(page.path_of):
+        names = page.paths.names[path]
         if names and page.tags[node] not in ("html", "body"):
             start, end = page.starts[node], page.ends[node]
             for name in names:

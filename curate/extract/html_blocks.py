@@ -10,50 +10,57 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import repeat
 
+from .html_arrays import Arrays, arrays_of
 from .html_known import (
+    DROPPED,
     END,
     IMAGE,
     LINE,
     LINK_END,
     LINK_START,
+    LINKED,
     META,
     NOTHING,
+    NUMBER,
     PART_END,
     PART_START,
+    PRE,
     RAW,
     RULE,
     STRAY,
     TIME,
     Tags,
 )
-from .html_tags import IN_DROPPED, IN_LINK, IN_PRE, Judge
+from .html_names import Judge
+from .html_paths import Paths, read_paths
 from .html_tokens import Cuts, text_of
 
 # Deeper elements are read as part of the one at this depth; real pages rarely pass 100.
 _MAX_DEPTH = 400
-_DECAY = 0.7
 # What an end tag or an implied end does not reach across.
 _BARRIERS = frozenset(("table", "td", "th", "caption", "html"))
 _ROWS = frozenset(("tr", "tbody", "thead", "tfoot"))
 _HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
 
 
-@dataclass(slots=True)
+@dataclass
 class Page:
     """What the walk found; lists of equal length by block, and by node.
 
     Attributes:
         texts: of each block, white space collapsed except in <pre>; "\\n" where a <br> is.
         link_chars: characters of it in links.
-        num_links: links in it.
+        num_links: links since the block before, and one that was open.
         nodes: the element that holds it.
         breaks: line breaks in it.
         images: images since the block before.
-        tags, parents, starts, ends: of each node; its blocks are starts..ends.
+        tags, parents, starts, ends: of each node, which all hold blocks: starts..ends.
         places: the bits of html_tags, inherited.
-        best, worst, sums: highest, lowest and decayed sum of the names' scores on the path.
-        names: of each node; only when asked for.
+        path_of: of each node, the number of the path to it.
+        paths: what the tags on each path say.
         head: title, meta and linked data, as the page has them.
     """
 
@@ -64,21 +71,21 @@ class Page:
     breaks: list[int] = field(default_factory=list)
     images: list[int] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
-    parents: list[int] = field(default_factory=list)
-    starts: list[int] = field(default_factory=list)
-    ends: list[int] = field(default_factory=list)
+    parents: list[int] = field(default_factory=lambda: [0])
+    starts: list[int] = field(default_factory=lambda: [0])
+    ends: list[int] = field(default_factory=lambda: [0])
     places: list[int] = field(default_factory=list)
-    own: list[float] = field(default_factory=list)
-    best: list[float] = field(default_factory=list)
-    worst: list[float] = field(default_factory=list)
-    sums: list[float] = field(default_factory=list)
-    signatures: list[int] = field(default_factory=list)
-    names: list[tuple[str, ...]] = field(default_factory=list)
+    path_of: list[int] = field(default_factory=lambda: [0])
+    paths: Paths = field(default_factory=Paths)
     title: str = ""
     metas: list[str] = field(default_factory=list)
     linked_data: list[str] = field(default_factory=list)
     times: list[str] = field(default_factory=list)
-    lang: str = ""
+
+    @cached_property
+    def arrays(self) -> Arrays:
+        """The numbers as arrays, when the page is read."""
+        return arrays_of(self)
 
 
 def read_page(
@@ -89,52 +96,36 @@ def read_page(
     Args:
         source: the page, in UTF-8 if it is bytes.
         scores: how much a name of an element speaks for content (> 0) or against it.
-        keep_names: remember every node's names, for training.
+        keep_names: remember every path's names, for training.
     """
     page = Page()
-    tags, parents, starts, ends = page.tags, page.parents, page.starts, page.ends
-    places, owns, bests, worsts, sums = page.places, page.own, page.best, page.worst, page.sums
-    signatures, texts, page_nodes = page.signatures, page.texts, page.nodes
-    page_link_chars, page_links = page.link_chars, page.num_links
-    page_breaks, page_images = page.breaks, page.images
+    texts, parents, starts, ends = page.texts, page.parents, page.starts, page.ends
+    path_of = page.path_of
+    paths: dict[int, int] = {0: 0}
     cuts = Cuts(source.encode() if isinstance(source, str) else source)
-    new_tags = Tags(cuts, scores if isinstance(scores, Judge) else Judge(scores), keep_names)
-    known = new_tags.known
-    paths: dict[int, int] = {}
+    tags = Tags(cuts)
+    known, meet = tags.known, tags.meet
 
-    # The root, which nothing closes.
-    tags.append("")
-    parents.append(0)
-    starts.append(0)
-    ends.append(0)
-    places.append(0)
-    owns.append(0.0)
-    bests.append(0.0)
-    worsts.append(0.0)
-    sums.append(0.0)
-    signatures.append(0)
-    page.names.append(())
+    # The elements that are open, the root first, which nothing closes: name and state of each, and
+    # the nodes of the first of them. An element becomes a node with its first block.
+    names = [""]
+    states = [0]
     stack = [0]
-    open_tags: dict[str, int] = {}
     pieces: list[bytes] = []
-    link_at = -1  # depth of the stack at which a link was opened, -1 outside links
+    link_at = -1  # how many elements were open when a link began, -1 outside links
     link_chars = links = breaks = images = 0
     has_ended = is_parted = False  # an inline element ended, and another began, since the last text
 
     def flush() -> None:
         nonlocal link_chars, links, breaks, images
-        text = b"".join(pieces).decode("utf-8", "replace")
+        source = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
-        if text.isspace():
-            link_chars = breaks = 0
-            links = int(link_at >= 0)
-            return
-        node = stack[-1]
-        place = places[node]
-        if not place & IN_DROPPED:
+        state = states[-1]
+        if not state & DROPPED:
+            text = source.decode("utf-8", "replace")
             if "&" in text:
                 text = html.unescape(text)
-            if place & IN_PRE:
+            if state & PRE:
                 text = text.strip("\n").rstrip()
                 if text.isspace():
                     text = ""
@@ -144,111 +135,85 @@ def read_page(
             else:
                 text = " ".join(text.split())
             if text:
+                number = len(texts)
+                for entered in states[len(stack) :]:
+                    parent = stack[-1]
+                    stack.append(len(parents))
+                    parents.append(parent)
+                    starts.append(number)
+                    ends.append(0)
+                    path_of.append(paths.setdefault(path_of[parent] << 32 | entered, len(paths)))
                 texts.append(text)
-                page_link_chars.append(link_chars if link_chars < len(text) else len(text))
-                page_links.append(links)
-                page_nodes.append(node)
-                page_breaks.append(breaks)
-                page_images.append(images)
+                page.link_chars.append(link_chars if link_chars < len(text) else len(text))
+                page.num_links.append(links)
+                page.nodes.append(stack[-1])
+                page.breaks.append(breaks)
+                page.images.append(images)
                 images = 0
         link_chars = breaks = 0
         links = int(link_at >= 0)
 
     def close(depth: int) -> None:
-        """Close the elements of the stack from `depth` on."""
+        """Close the open elements from `depth` on."""
         nonlocal link_at
         end = len(texts)
         for node in stack[depth:]:
             ends[node] = end
-            open_tags[tags[node]] -= 1
-        del stack[depth:]
+        del stack[depth:], names[depth:], states[depth:]
         if link_at > depth:
             link_at = -1
 
     pieces += filter(None, [next(cuts.rest)])
-    for piece in cuts.rest:
-        tag, closed, text = piece.partition(b">")
+    for tag, closed, text in map(bytes.partition, cuts.rest, repeat(b">")):
         fact = known.get(tag) if closed else None
         if fact is None:
-            fact, text = new_tags.meet(piece, tag, closed, text)
-        action, told = fact
+            fact, text = meet(tag, closed, text)
+        action, told, number = fact
         if action <= END:
             if pieces:
-                if len(pieces) == 1 and pieces[0].isspace():
-                    pieces.clear()
-                    link_chars = breaks = 0
-                    links = int(link_at >= 0)
-                else:
-                    flush()
-            top = tags[stack[-1]]
+                flush()
+            top = names[-1]
             if action == END:
                 if top == told:
-                    ends[stack.pop()] = len(texts)
-                    open_tags[top] -= 1
-                    if link_at > len(stack):
+                    names.pop()
+                    states.pop()
+                    if len(stack) > len(names):
+                        ends[stack.pop()] = len(texts)
+                    if link_at > len(names):
                         link_at = -1
-                elif open_tags.get(told):
-                    depth = len(stack) - 2
+                elif told in names:
+                    depth = len(names) - 2
                     barrier = told not in _BARRIERS and told not in _ROWS
-                    while depth > 0 and tags[stack[depth]] != told:
-                        if barrier and tags[stack[depth]] in _BARRIERS:
+                    while depth > 0 and names[depth] != told:
+                        if barrier and names[depth] in _BARRIERS:
                             depth = 0
                             break
                         depth -= 1
                     if depth > 0:
                         close(depth)
                 elif told in _HEADINGS and top in _HEADINGS:
-                    close(len(stack) - 1)
+                    close(len(names) - 1)
             else:
-                (
-                    name,
-                    is_item,
-                    is_heading,
-                    closes,
-                    is_empty,
-                    place,
-                    own,
-                    best,
-                    worst,
-                    shape,
-                    names,
-                ) = told
+                name, is_item, is_heading, closes, is_empty, state = told
                 # A block ends a paragraph, a heading another, and any block a drawing left open.
                 if top == "p" or top == "svg" or (is_heading and top in _HEADINGS):
-                    close(len(stack) - 1)
+                    close(len(names) - 1)
                 if closes:
                     ended, barriers = closes
-                    depth = len(stack) - 1
+                    depth = len(names) - 1
                     lowest = 0
-                    while depth > 0 and tags[stack[depth]] not in barriers:
-                        if tags[stack[depth]] in ended:
+                    while depth > 0 and names[depth] not in barriers:
+                        if names[depth] in ended:
                             lowest = depth
                             if is_item:
                                 break
                         depth -= 1
                     if lowest:
                         close(lowest)
-                if len(stack) <= _MAX_DEPTH and not is_empty:
-                    parent = stack[-1]
-                    node = len(tags)
-                    tags.append(name)
-                    parents.append(parent)
-                    starts.append(len(texts))
-                    ends.append(0)
-                    place |= places[parent]
-                    if link_at >= 0:
-                        place |= IN_LINK
-                    places.append(place)
-                    owns.append(own)
-                    bests.append(best if best > bests[parent] else bests[parent])
-                    worsts.append(worst if worst < worsts[parent] else worsts[parent])
-                    sums.append(own + _DECAY * sums[parent])
-                    path = signatures[parent] << 32 | shape
-                    signatures.append(paths.setdefault(path, len(paths) + 1))
-                    if keep_names:
-                        page.names.append(names)
-                    stack.append(node)
-                    open_tags[name] = open_tags.get(name, 0) + 1
+                if len(names) <= _MAX_DEPTH and not is_empty:
+                    names.append(name)
+                    state |= number << NUMBER | states[-1] & (PRE | DROPPED)
+                    states.append(state if link_at < 0 else state | LINKED)
         elif action == NOTHING:
             pass
         elif action == PART_START:
@@ -257,7 +222,7 @@ def read_page(
             has_ended = True
         elif action == LINK_START:
             is_parted = has_ended
-            link_at = len(stack)
+            link_at = len(names)
             links += 1
         elif action == LINK_END:
             has_ended = True
@@ -265,7 +230,7 @@ def read_page(
         elif action == IMAGE:
             images += 1
         elif action == LINE:
-            if places[stack[-1]] & IN_PRE:
+            if states[-1] & PRE:
                 pieces.append(b"\n")
             elif pieces and pieces[-1] == b"\0":
                 flush()  # an empty line parts blocks
@@ -279,7 +244,7 @@ def read_page(
         elif action == RULE:
             flush()
         elif action == RAW:
-            text = _raw(page, cuts, told, text, places[stack[-1]])
+            text = _raw(page, cuts, told, text, states[-1])
         elif action == META:
             if len(page.metas) < 300:
                 page.metas.append(told)
@@ -289,14 +254,10 @@ def read_page(
                 page.times.append(told)
         elif action == STRAY:
             pieces.append(b"<")
-        if text:
+        # White space that a block begins with is none of it.
+        if text and (pieces or not text.isspace() or states[-1] & PRE):
             if has_ended:
-                if (
-                    is_parted
-                    and pieces
-                    and _is_new_word(pieces[-1], text)
-                    and not places[stack[-1]] & IN_PRE
-                ):
+                if is_parted and pieces and not states[-1] & PRE and _is_new_word(pieces[-1], text):
                     pieces.append(b" ")
                 has_ended = is_parted = False
             pieces.append(text)
@@ -307,7 +268,10 @@ def read_page(
         flush()
     close(1)
     ends[0] = len(texts)
-    page.lang = new_tags.lang
+    judge = scores if isinstance(scores, Judge) else Judge(scores)
+    page.paths = read_paths(list(paths), tags.elements, judge, keep_names)
+    page.tags = list(map(page.paths.tags.__getitem__, path_of))
+    page.places = list(map(page.paths.places.__getitem__, path_of))
     return page
 
 
@@ -323,12 +287,12 @@ def _is_new_word(before: bytes, after: bytes) -> bool:
     return first.isdigit() and last.islower()
 
 
-def _raw(page: Page, cuts: Cuts, tag: tuple[str, str], text: bytes, place: int) -> bytes:
+def _raw(page: Page, cuts: Cuts, tag: tuple[str, str], text: bytes, state: int) -> bytes:
     """Read a raw element; return the text after it."""
     name, source = tag
     content, after = cuts.raw(name.encode(), text)
     if name == "title":
-        if not page.title and not place & IN_DROPPED:
+        if not page.title and not state & DROPPED:
             page.title = " ".join(html.unescape(text_of(b"<".join(content))).split())
     elif name == "script" and "ld+json" in source and len(page.linked_data) < 20:
         page.linked_data.append(text_of(b"<".join(content)))

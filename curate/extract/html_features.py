@@ -6,69 +6,61 @@ is never used with other columns.
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
-from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .html_arrays import LEVELS, Integers, floats, integers
 from .html_blocks import Page
-from .html_kinds import KINDS_OF_PAGE, description, kind_of_page
-from .html_sections import SECTIONS, Seen, section_columns
-from .html_tags import PLACES, TAG_NUMBERS
+from .html_kinds import KINDS_OF_PAGE, kind_of_page
+from .html_sections import SECTIONS, SECTIONS_OF_PAGE, Seen, section_columns
+from .html_tags import IN_COMMENT, IN_HEADING, IN_HIDDEN, IN_NAV, PLACES, TAG_NUMBERS
+from .html_words import WORDS, word_columns
 
 Floats = NDArray[np.float32]
-Integers = NDArray[np.int64]
 
-_OTHER, _SPACE, _DIGIT, _UPPER, _LETTER, _DENSE, _COMMA, _STOP, _MARK, _LINE = range(10)
-_CLASSES = 10
-_WORD = re.compile(r"[^\W_]+")
-_FIRST_CHARS = 160
-# Of ASCII letters and digits words are made, in lower case; all else parts them.
-_PLAIN = bytes(
-    ord(chr(code).lower()) if chr(code).isalnum() and code < 128 else 0 if code == 0 else 32
-    for code in range(256)
-)
-# What else parts words in texts that are ASCII but for it.
-_MARKS = "’‘“”–—…•·»«©®™→|×\u00a0\u200b"
-_LEVELS = 4
-_NEIGHBOURS = (-3, -2, -1, 1, 2, 3)
+_OTHER, _SPACE, _DIGIT, _UPPER, _LETTER, _DENSE, _COMMA, _STOP, _MARK, _LINE, _MONEY = range(11)
+_CLASSES = 11
+_TITLE = WORDS.index("title_share")
+_NEIGHBOURS = (-2, -1, 1, 2)
 
 _TEXT = (
     *("chars", "words", "link_share", "links", "breaks", "images", "digit_share", "upper_share"),
-    *("comma_share", "stops", "mark_share", "dense_share", "ends_with_stop", "starts_upper"),
-    *("word_mean", "word_min", "word_max", "word_first", "title_share", "title_cover"),
-    *("description_share", "repeats", "numbers_only"),
+    *("comma_share", "stops", "mark_share", "dense_share", "ends_with_stop", "repeats"),
 )
 _PATH = ("tag", "parent_tag", "depth", "own", "best", "worst", "sum")
 _WHERE = (
-    *("index_share", "words_before_share", "blocks", "words_all", "links_all", "heading_distance"),
-    *("headings_before", "title_distance", "first_title"),
+    *("index_share", "words_before_share", "heading_distance", "headings_before"),
+    *("title_distance",),
 )
-_LEVEL = (
-    *("words", "blocks", "link_share", "share", "mean_words", "stops", "own", "tag", "position"),
-    *("images_", "headings"),
+_AROUND = (
+    *("words", "blocks", "link_share", "share", "mean_words", "own", "tag", "images", "headings"),
 )
 _SHAPE = ("same", "same_words", "same_link", "same_share")
-_TOP = ("in_top", "top_distance", "top_share", "top_start", "top_end")
-_NEAR = ("words", "link_share", "stops", "same_parent", "tag", "word_mean")
-_ALL = ("articles", "paragraphs", "items", "comments_", "hidden", "long_share")
+_TOP = ("in_top", "top_distance")
+_NEAR = ("link_share", "word_mean")
+_PAGE = (
+    *("blocks_all", "words_all", "links_all", "title_at", "top_share", "top_start", "top_end"),
+    *("articles", "paragraphs", "items", "comments_all", "hidden_all", "long_share", "money_all"),
+)
 
 FEATURES: tuple[str, ...] = (
     *_TEXT,
+    *WORDS,
     *_PATH,
     *(f"place_{bit}" for bit in range(PLACES)),
     *_WHERE,
-    *(f"{name}_{level}" for level in range(_LEVELS) for name in _LEVEL),
+    *(f"{name}_{level}" for level in range(LEVELS) for name in _AROUND),
     *_SHAPE,
     *_TOP,
-    *(f"{name}_{offset}" for offset in _NEIGHBOURS for name in _NEAR),
-    *_ALL,
+    *(f"{name}{offset:+d}" for offset in _NEIGHBOURS for name in _NEAR),
     *SECTIONS,
+    *_PAGE,
+    *SECTIONS_OF_PAGE,
     *KINDS_OF_PAGE,
 )
 
@@ -101,6 +93,8 @@ def _class_table() -> NDArray[np.uint8]:
         table[first : last + 1] = kind
     table[0x20] = _SPACE
     table[0x0A] = _LINE
+    for char in "$£¥€₹₽₩₺":
+        table[ord(char)] = _MONEY
     for char in ",;،；，、":
         table[ord(char)] = _COMMA
     for char in ".!?:。！？…؟।：":
@@ -111,283 +105,182 @@ def _class_table() -> NDArray[np.uint8]:
 def features(page: Page, word_scores: Mapping[str, float]) -> Floats:
     """Return one row for each block of the page, with the columns FEATURES."""
     count = len(page.texts)
-    columns: list[Any] = []
-    nodes = np.asarray(page.nodes, np.int64)
-    kinds, lengths, starts_of_words = _count_classes(page.texts)
-    dense = kinds[:, _DENSE]
-    words = np.maximum(starts_of_words, 1) + 0.5 * dense
-    link_chars = np.asarray(page.link_chars, np.float64)
-    link_words = words * link_chars / lengths
-    visible = np.maximum(lengths - kinds[:, _SPACE], 1)
-    last = np.asarray([ord(text[-1]) for text in page.texts], np.int64)
-    first = np.asarray([ord(text[0]) for text in page.texts], np.int64)
-    table = _class_table()
-    ends_with_stop = table[np.minimum(last, 0xFFFF)] == _STOP
-    starts_upper = table[np.minimum(first, 0xFFFF)] == _UPPER
-    stops = kinds[:, _STOP].astype(np.float64)
-    by_word, title_rows = _words(page, word_scores)
+    at = page.arrays
+    nodes, starts, ends, paths = at.nodes, at.starts, at.ends, at.paths
+    index = np.arange(count)
+    chars = _characters(page.texts)
+    kinds, lengths = chars.kinds, chars.lengths
+    dense = kinds[_DENSE]
+    words = np.maximum(chars.words, 1) + 0.5 * dense
+    link_share = integers(page.link_chars) / lengths
+    link_words = words * link_share
+    visible = np.maximum(lengths - kinds[_SPACE], 1)
+    stops = kinds[_STOP] / words
+    by_word = word_columns(page, word_scores)
     numbers: dict[str, int] = {}
-    which = np.asarray([numbers.setdefault(text, len(numbers)) for text in page.texts], np.int64)
-    repeats = np.bincount(which)[which]
-    link_share = link_chars / lengths
-    columns += [
+    which = integers([numbers.setdefault(text, len(numbers)) for text in page.texts])
+    images = integers(page.images)
+    table = Table(len(FEATURES), count)
+    table.add(
         lengths,
         words,
         link_share,
-        page.num_links,
-        page.breaks,
-        page.images,
-        kinds[:, _DIGIT] / visible,
-        kinds[:, _UPPER] / visible,
-        kinds[:, _COMMA] / words,
-        stops / words,
-        kinds[:, _MARK] / visible,
-        dense / visible,
-        ends_with_stop,
-        starts_upper,
-        *by_word.T,
-        *title_rows.T,
-        repeats,
-        (kinds[:, _LETTER] + kinds[:, _UPPER] + dense) == 0,
-    ]
+        integers(page.num_links),
+        integers(page.breaks),
+        images,
+        *kinds[[_DIGIT, _UPPER]] / visible,
+        kinds[_COMMA] / words,
+        stops,
+        *kinds[[_MARK, _DENSE]] / visible,
+        chars.last == _STOP,
+        np.bincount(which)[which],
+    )
+    table.add_rows(by_word)
 
     # The path.
-    tag_list = page.tags
-    tags = np.asarray([*map(TAG_NUMBERS.get, tag_list, repeat(0))], np.int64)
-    parents = np.asarray(page.parents, np.int64)
-    places = np.asarray(page.places, np.int64)[nodes]
-    depths = _depths(page.parents)
-    own = np.asarray(page.own)
-    columns += [
-        tags[nodes],
-        tags[parents[nodes]],
-        depths[nodes],
-        own[nodes],
-        np.asarray(page.best)[nodes],
-        np.asarray(page.worst)[nodes],
-        np.asarray(page.sums)[nodes],
-    ]
-    columns += [*((places >> np.arange(PLACES)[:, None]) & 1)]
+    tags_of_paths = np.asarray([TAG_NUMBERS.get(tag, 0) for tag in page.paths.tags])
+    all_tags, all_own = tags_of_paths[at.path_of], floats(page.paths.own)[at.path_of]
+    tags, parents = all_tags[nodes], at.parents[nodes]
+    places = integers(page.paths.places)[paths]
+    table.add(
+        tags,
+        all_tags[parents],
+        integers(page.paths.depths)[paths],
+        all_own[nodes],
+        floats(page.paths.best)[paths],
+        floats(page.paths.worst)[paths],
+        floats(page.paths.sums)[paths],
+    )
+    table.add_rows(places >> np.arange(PLACES)[:, None] & 1)
 
     # Where the block is in the page.
-    total = words.sum()
-    index = np.arange(count)
-    before = np.cumsum(words) - words
-    heading = (places >> 12) & 1
-    headings_before = np.cumsum(heading) - heading
-    last_heading = np.maximum.accumulate(np.where(heading == 1, index, -1))
-    heading_distance = np.where(last_heading >= 0, index - last_heading, 99)
-    is_title = (title_rows[:, 0] > 0.7) & (title_rows[:, 1] > 0.5)
+    heading = places & IN_HEADING != 0
+    sums = np.zeros((4, count + 1))
+    np.cumsum((words, link_words, heading, images), axis=1, out=sums[:, 1:])
+    total = sums[0, -1]
+    last_heading = np.maximum.accumulate(np.where(heading, index, -1))
+    is_title = (by_word[_TITLE] > 0.7) & (by_word[_TITLE + 1] > 0.5)
     titles = np.flatnonzero(is_title)
-    top_title = np.flatnonzero(is_title & (tags[nodes] == TAG_NUMBERS["h1"]))
-    at = int(top_title[0]) if top_title.size else int(titles[-1]) if titles.size else -1
-    title_distance = index - at if at >= 0 else np.full(count, -9999)
-    columns += [
+    top_title = np.flatnonzero(is_title & (tags == TAG_NUMBERS["h1"]))
+    title = int(top_title[0]) if top_title.size else int(titles[-1]) if titles.size else -1
+    table.add(
         index / count,
-        before / total,
-        count,
-        total,
-        np.cumsum(link_words)[-1] / total,  # a sum in order is the same everywhere
-        np.minimum(heading_distance, 99),
-        headings_before,
-        title_distance,
-        at / count,
-    ]
+        sums[0, :-1] / total,
+        np.where(last_heading >= 0, np.minimum(index - last_heading, 99), 99),
+        sums[2, :-1],
+        index - title if title >= 0 else -9999,
+    )
 
     # The elements around it, from the inside out, each holding more than the one before.
-    starts, ends = np.asarray(page.starts, np.int64), np.asarray(page.ends, np.int64)
-    sums = np.zeros((count + 1, 5))
-    np.cumsum(
-        np.stack((words, link_words, stops, heading.astype(float), np.asarray(page.images)), 1),
-        axis=0,
-        out=sums[1:],
-    )
-    per_node = sums[ends] - sums[starts]
+    per_node = sums.take(ends, axis=1) - sums.take(starts, axis=1)
     sizes = np.maximum(ends - starts, 1)
-    outer = np.asarray(outer_nodes(page.parents, page.starts, page.ends), np.int64)
-    around = nodes
-    levels = []
-    for _level in range(_LEVELS):
-        levels.append(around)
-        inside = per_node[around]
-        held = np.maximum(inside[:, 0], 1e-9)
-        size = sizes[around]
-        columns += [
-            inside[:, 0],
-            size,
-            inside[:, 1] / held,
-            held / total,
-            held / size,
-            inside[:, 2] / held,
-            own[around],
-            tags[around],
-            (index - starts[around]) / size,
-            inside[:, 4] / size,
-            inside[:, 3] / size,
-        ]
-        around = outer[around]
+    held = np.maximum(per_node[0], 1e-9)
+    around = np.stack(
+        (
+            *(held, sizes, per_node[1] / held, held / total, held / sizes, all_own, all_tags),
+            *(per_node[3] / sizes, per_node[2] / sizes),
+        )
+    )
+    by_level = around.take(at.levels, axis=1).transpose(1, 0, 2)
+    table.add_rows(by_level.reshape(-1, count))
 
     # Blocks of the same shape: the same tags and names all the way up.
-    shapes = np.asarray(page.signatures, np.int64)[nodes]
-    same = np.bincount(shapes)
-    same_words = np.bincount(shapes, words)
-    same_links = np.bincount(shapes, link_words)
-    columns += [
-        same[shapes],
-        same_words[shapes] / same[shapes],
-        same_links[shapes] / same_words[shapes],
-        same_words[shapes] / total,
-    ]
+    same = np.maximum(np.bincount(at.shapes), 1)
+    same_words = np.maximum(np.bincount(at.shapes, words), 1)
+    same_links = np.bincount(at.shapes, link_words)
+    by_shape = np.stack((same, same_words / same, same_links / same_words, same_words / total))
+    table.add_rows(by_shape.take(at.shapes, axis=1))
 
     # The element with the most running text, as readability looks for it.
-    commas = kinds[:, _COMMA]
-    weight = (1 + commas + np.minimum(lengths * (1 + dense / visible) / 100, 3)) * (1 - link_share)
-    weight[(words < 8) | (((places >> 4) & 1) == 1)] = 0
-    score = 1.0 * np.bincount(parents[nodes], weight, len(tag_list))
-    score = score + 0.5 * np.bincount(parents[parents[nodes]], weight, len(tag_list))
-    score = score + 0.3 * np.bincount(nodes, weight, len(tag_list))
+    weight = 1 + kinds[_COMMA] + np.minimum(lengths * (1 + dense / visible) / 100, 3)
+    weight *= 1 - link_share
+    weight[(words < 8) | (places & IN_NAV != 0)] = 0
+    score = np.bincount(parents, weight, len(starts))
+    score = score + 0.5 * np.bincount(at.parents[parents], weight, len(starts))
+    score = score + 0.3 * np.bincount(nodes, weight, len(starts))
     top = int(np.argmax(score))
     begin, end = int(starts[top]), int(ends[top])
-    columns += [
+    table.add(
         (index >= begin) & (index < end),
         np.maximum(begin - index, 0) + np.maximum(index - end + 1, 0),
-        per_node[top, 0] / total,
-        begin / count,
-        end / count,
-    ]
+    )
 
     # The blocks before and after.
-    near = np.stack((words, link_share, stops / words, parents[nodes], tags[nodes], by_word[:, 0]))
-    padded = np.full((len(near), count + 6), -1.0)
-    padded[:, 3:-3] = near
+    padded = np.full((len(_NEAR), count + 4), -1.0)
+    padded[:, 2:-2] = link_share, by_word[0]
     for offset in _NEIGHBOURS:
-        there = padded[:, 3 + offset : 3 + offset + count]
-        columns += [*there[:3], there[3] == near[3], *there[4:]]
+        table.add_rows(padded[:, 2 + offset : 2 + offset + count])
 
-    long_words = words[words >= 15].sum()
-    columns += [
-        tag_list.count("article"),
-        tag_list.count("p"),
-        tag_list.count("li"),
-        ((places >> 16) & 1).mean(),
-        ((places >> 17) & 1).mean(),
-        long_words / total,
-    ]
-    seen = Seen(
-        words, link_words, by_word, which, tags[nodes], heading == 1, shapes, levels,
-        ends > starts, np.asarray(page.signatures, np.int64),
-    )  # fmt: skip
-    columns += section_columns(page, word_scores, seen)
-    columns += kind_of_page(page)
-    return table_of(columns, count)
+    seen = Seen(words, link_words, link_share, by_word, which, tags, heading)
+    table.add(
+        *section_columns(page, word_scores, seen),
+        *(count, total, sums[1, -1] / total, title / count),
+        *(per_node[0, top] / total, begin / count, end / count),
+        *(page.tags.count(tag) for tag in ("article", "p", "li")),
+        (places & IN_COMMENT != 0).mean(),
+        (places & IN_HIDDEN != 0).mean(),
+        words[words >= 15].sum() / total,
+        (kinds[_MONEY] > 0).mean(),
+        (heading & (tags == TAG_NUMBERS["h1"])).sum(),
+        (heading & (link_share > 0.5)).sum(),
+        *kind_of_page(page),
+    )
+    return table.rows()
 
 
-def table_of(columns: Sequence[Any], count: int) -> Floats:
-    """Return columns, or the one value of a column, as rows; a column is one piece of memory."""
-    by_column = np.empty((len(columns), count), np.float32)
-    for number, column in enumerate(columns):
-        by_column[number] = column
-    return by_column.T
+class Table:
+    """A table that is filled column by column; a column is one piece of memory."""
+
+    def __init__(self, columns: int, rows: int) -> None:
+        self._columns = np.empty((columns, rows), np.float32)
+        self._next = 0
+
+    def add(self, *columns: Any) -> None:
+        """Add columns, or the one value of a column."""
+        for column in columns:
+            self._columns[self._next] = column
+            self._next += 1
+
+    def add_rows(self, columns: NDArray[Any]) -> None:
+        """Add columns that are the rows of an array."""
+        self._columns[self._next : self._next + len(columns)] = columns
+        self._next += len(columns)
+
+    def rows(self) -> Floats:
+        """Return the table, one row a block."""
+        assert self._next == len(self._columns)
+        return self._columns.T
 
 
-def _count_classes(texts: list[str]) -> tuple[Integers, NDArray[np.float64], Integers]:
-    """Return how many characters of each class every text has, its length, and its words."""
-    lengths = np.asarray([len(text) for text in texts], np.int64)
+@dataclass(frozen=True, slots=True)
+class _Characters:
+    """Of each text: how many characters of each class, all of them, words, the last class."""
+
+    kinds: NDArray[np.float64]
+    lengths: NDArray[np.float64]
+    words: Integers
+    last: NDArray[np.uint8]
+
+
+def _characters(texts: list[str]) -> _Characters:
+    """Count the characters of texts, none of which is empty."""
+    count = len(texts)
+    lengths = np.fromiter(map(len, texts), np.int64, count)
     joined = "".join(texts).encode("utf-32-le", "surrogatepass")
-    points = np.frombuffer(joined, np.uint32)
-    classes = _class_table()[np.minimum(points, 0xFFFF)]
-    owner = np.repeat(np.arange(len(texts)) * _CLASSES, lengths)
-    counts = np.bincount(owner + classes, minlength=len(texts) * _CLASSES)
+    classes = _class_table()[np.minimum(np.frombuffer(joined, np.uint32), 0xFFFF)]
+    owner = np.repeat(np.arange(count) * _CLASSES, lengths)
+    kinds = np.bincount(owner + classes, minlength=_CLASSES * count).reshape(count, _CLASSES)
+    ends = np.cumsum(lengths)
+    firsts = ends - lengths
     # A run of spaces, as code has them, parts two words.
     is_space = (classes == _SPACE) | (classes == _LINE)
     begins = ~is_space
     begins[1:] &= is_space[:-1]
-    firsts = np.cumsum(lengths) - lengths
     begins[firsts] = ~is_space[firsts]
-    number = np.concatenate(([0], np.cumsum(begins)))
-    words = number[firsts + lengths] - number[firsts]
-    return counts.reshape(-1, _CLASSES), lengths.astype(np.float64), words
-
-
-def first_words(text: str) -> list[str]:
-    """Return the first words of a block, in lower case."""
-    return _WORD.findall(text[:_FIRST_CHARS].lower())
-
-
-def _first_words(texts: list[str]) -> list[list[str]]:
-    """Return what first_words does of each text: of plain ones all at once."""
-    joined = "\0".join([text[:_FIRST_CHARS] for text in texts])
-    for mark in _MARKS:
-        joined = joined.replace(mark, " ")
-    parts = joined.split("\0")
-    if len(parts) != len(texts):
-        return [first_words(text) for text in texts]
-    ascii_only = "\0".join([part if part.isascii() else "" for part in parts])
-    plain = ascii_only.encode().translate(_PLAIN).decode()
-    return [
-        words.split() if words else first_words(text)
-        for words, text in zip(plain.split("\0"), texts, strict=True)
-    ]
-
-
-def _words(page: Page, scores: Mapping[str, float]) -> tuple[Floats, Floats]:
-    """Return what the first words of each block speak for, and how much of them the title has."""
-    title = set(_WORD.findall(page.title.lower()))
-    about = set(_WORD.findall(description(page).lower()))
-    count = len(page.texts)
-    by_word = np.zeros((count, 4), np.float32)
-    shares = np.zeros((count, 3), np.float32)
-    found = _first_words(page.texts)
-    sizes = np.asarray([len(words) for words in found], np.int64)
-    flat = list(chain.from_iterable(found))
-    if not flat:
-        return by_word, shares
-    owners = np.repeat(np.arange(count), sizes)
-    firsts = np.cumsum(sizes) - sizes
-
-    score = np.fromiter(map(scores.get, flat, repeat(math.nan)), np.float64, len(flat))
-    is_known = ~np.isnan(score)
-    known, owner = score[is_known], owners[is_known]
-    if known.size:
-        many = np.bincount(owner)
-        has = np.flatnonzero(many)
-        many = many[has]
-        starts = np.cumsum(many) - many
-        first = firsts[has]
-        by_word[has, 0] = np.bincount(owner, known)[has] / many
-        by_word[has, 1] = np.minimum.reduceat(known, starts)
-        by_word[has, 2] = np.maximum.reduceat(known, starts)
-        by_word[has, 3] = np.where(is_known[first], score[first], 0)
-    if title:
-        rows = np.flatnonzero(np.bincount(owners, _are_in(flat, title)))
-        with_title = [found[row] for row in rows.tolist()]
-        common = np.asarray([len(title.intersection(words)) for words in with_title])
-        shares[rows, 0] = common / [len(set(words)) for words in with_title]
-        shares[rows, 1] = common / len(title)
-    if about:
-        covered = np.bincount(owners, _are_in(flat, about), count)
-        shares[:, 2] = np.where(sizes > 3, covered / np.maximum(sizes, 1), 0)
-    return by_word, shares
-
-
-def _are_in(words: list[str], wanted: set[str]) -> NDArray[np.bool_]:
-    return np.fromiter(map(wanted.__contains__, words), np.bool_, len(words))
-
-
-def _depths(parents: list[int]) -> NDArray[np.int64]:
-    depths = [0] * len(parents)
-    for node in range(1, len(parents)):
-        depths[node] = depths[parents[node]] + 1
-    return np.asarray(depths, np.int64)
-
-
-def outer_nodes(parents: list[int], starts: list[int], ends: list[int]) -> list[int]:
-    """Return for each node the nearest one around it that holds more blocks."""
-    outer = [0] * len(parents)
-    for node in range(1, len(parents)):
-        parent = parents[node]
-        if starts[parent] == starts[node] and ends[parent] == ends[node]:
-            outer[node] = outer[parent]
-        else:
-            outer[node] = parent
-    return outer
+    words = np.add.reduceat(begins, firsts, dtype=np.int64)
+    return _Characters(
+        kinds.T.astype(np.float64, order="C"),
+        lengths.astype(np.float64),
+        words,
+        classes[ends - 1],
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from .html_tags import (
@@ -11,6 +10,7 @@ from .html_tags import (
     CELL,
     DROP,
     HEADING,
+    IN_PRE,
     INLINE,
     ITEM,
     LINK,
@@ -18,15 +18,14 @@ from .html_tags import (
     PLAIN,
     RAW_TEXT,
     VOID,
-    Judge,
-    names_of,
-    place_of,
 )
-from .html_tokens import Cuts, attributes, text_of, values_in
+from .html_tokens import Cuts, attributes, text_of
 
 # What the walk does at a tag; at the first two an element that holds blocks begins or ends.
 START, END, NOTHING, LINK_START, LINK_END, LINE, RULE, IMAGE, META, TIME, RAW, STRAY = range(12)
 PART_START, PART_END = 12, 13  # of an inline element that may be laid out apart
+# State of an open element: is it in a link, in <pre>, in what is dropped, and its number.
+LINKED, PRE, DROPPED, NUMBER = 1, 2, 4, 3
 _CLOSED_BY = {
     "li": (frozenset(("li",)), frozenset(("ul", "ol", "menu", "dir"))),
     "dt": (frozenset(("dt", "dd")), frozenset(("dl",))),
@@ -41,27 +40,21 @@ _CLOSED_BY = {
 
 
 # What a start tag says: name, is it an item, a heading, what it ends of what is open and what that
-# does not reach across, is nothing in it, its places, mean, best and worst score of its names, a
-# number for its name and the last of those, and all of those where they are asked for.
-Element = tuple[
-    str, bool, bool, tuple[frozenset[str], frozenset[str]] | None, bool, int, float, float, float,
-    int, tuple[str, ...],
-]  # fmt: skip
-# What to do, and what the tag says: an Element, the name that ends, or attributes.
-Fact = tuple[int, Any]
-_NOTHING: Fact = (NOTHING, None)
-_PART: Fact = (PART_START, None)
-_PART_END: Fact = (PART_END, None)
+# does not reach across, is nothing in it, and the state that it begins.
+Element = tuple[str, bool, bool, tuple[frozenset[str], frozenset[str]] | None, bool, int]
+# What to do; what the tag says: an Element, the name that ends, or attributes; and the number of an
+# element's tag in Tags.elements.
+Fact = tuple[int, Any, int]
+_NOTHING: Fact = (NOTHING, None, 0)
+_PART: Fact = (PART_START, None, 0)
+_PART_END: Fact = (PART_END, None, 0)
 _WITHIN_WORDS = frozenset(("sub", "sup"))
-_LINK: Fact = (LINK_START, None)
+_LINK: Fact = (LINK_START, None, 0)
 _ELEMENTS = frozenset((BLOCK, CELL, ITEM, HEADING, DROP))
-_ONLY_NAMES = frozenset(("class", "id", "data-testid", "lang"))
-_MAX_PLAIN = 5_000
-_MAX_SHAPE = 500
-# Every tag without attributes, and the numbers of their shapes.
+# Every tag without attributes, and the elements among them; the first is the root.
 _BARE: dict[bytes, Fact] = {}
-_SHAPES: dict[tuple[str, str], int] = {}
-# What the tags say that say the same with any attributes.
+_BARE_ELEMENTS: list[tuple[str, bytes]] = [("", b"")]
+# What the tags say of which the walk needs no attributes, by name.
 _QUICK: dict[bytes, Fact] = {}
 
 
@@ -70,48 +63,35 @@ class Tags:
 
     Attributes:
         known: what was found of each, as it is written between "<" and ">".
-        lang: the first language that an <html> names.
+        elements: name and tag of each element that is written in another way.
     """
 
-    def __init__(self, cuts: Cuts, judge: Judge, with_names: bool = False) -> None:
+    def __init__(self, cuts: Cuts) -> None:
         self.known = dict(_BARE)
-        self.lang = ""
-        self._shapes = dict(_SHAPES)
+        self.elements = _BARE_ELEMENTS.copy()
         self._cuts = cuts
-        self._judge = judge.judge
-        self._with_names = with_names
 
-    def meet(self, piece: bytes, tag: bytes, closed: bytes, text: bytes) -> tuple[Fact, bytes]:
-        """Return what the tag that a piece begins with says, and the text after it.
+    def meet(self, tag: bytes, closed: bytes, text: bytes) -> tuple[Fact, bytes]:
+        """Return what a tag says that is met for the first time, and the text after it.
 
         Args:
-            piece: what comes after a "<".
-            tag, closed, text: the piece, cut at its first ">".
+            tag, closed, text: what comes after a "<", cut at its first ">".
         """
-        quick = _QUICK.get(tag.partition(b" ")[0])
-        if quick and closed and tag.count(b'"') == 2 * tag.count(b'="') and b"'" not in tag:
-            # Nothing depends on its attributes, of which none is open: it may as well be met again.
-            return quick, text
-        name, _, source = text_of(tag).partition(" ")
-        kind = PLAIN.get(name)
-        if closed and kind is not None and len(source) < _MAX_PLAIN:
-            # Nearly all are written name="value".
-            parts = source.split('"')
-            shape = '"'.join(parts[::2])
-            where = values_in(shape) if len(shape) < _MAX_SHAPE else None
-            if where is not None:
-                if kind in _ELEMENTS:
-                    found = {key: parts[at] for key, at in where}
-                    fact = self._element(name, kind, source, found)
-                elif name == "time":
-                    fact = TIME, attributes(source).get("datetime", "")
-                else:
-                    fact = _other(name, kind, " " + source)
-                self.known[tag] = fact
-                return fact, text
-        tag, size, text = self._cuts.read(piece)
+        first, _, rest = tag.partition(b" ")
+        quick = _QUICK.get(first)
+        if quick and closed and not tag.count(b'"') & 1 and b"'" not in tag:
+            # None of its attributes is open.
+            action, told, _ = quick
+            if action == START:
+                quick = self.known[tag] = self._element(told, tag)
+            elif action == META:
+                quick = META, text_of(rest), 0
+            elif action == RAW:
+                quick = RAW, (told[0], text_of(rest)), 0
+            return quick, text  # what is no element may as well be met again
+        tag, size, text = self._cuts.read(tag + closed + text)
         if not size:
-            return (STRAY if tag else NOTHING, None), text
+            return (STRAY if tag else NOTHING, None, 0), text
         known = self.known.get(tag)
         if known is None:
             name, source = text_of(tag[:size]).lower(), text_of(tag[size:])
@@ -119,39 +99,23 @@ class Tags:
             if name[0] == "/":
                 known = _end(name[1:])
             elif kind in _ELEMENTS:
-                known = self._element(name, kind, source, attributes(source))
-            elif name == "time":
-                known = TIME, attributes(source).get("datetime", "")
+                known = self._element(_element(name, kind), tag)
             else:
                 known = _other(name, kind, source)
             self.known[tag] = known
         return known, text
 
-    def _element(self, name: str, kind: int, source: str, found: Mapping[str, str]) -> Fact:
-        if name == "html" and not self.lang:
-            self.lang = found.get("lang", "")
-        place = PLACE_OF_TAG.get(name, 0)
-        last = ""
-        own = best = worst = 0.0
-        if found or "hidden" in source:
-            own, best, worst, last, is_comment = self._judge(found)
-            if is_comment or "hidden" in source or not _ONLY_NAMES.issuperset(found):
-                told = place_of(found, source, is_comment)
-                # All of the page is not the comment that its <body> may be named after.
-                place = place & ~told if name == "body" or name == "html" else place | told
-        return START, (
-            name,
-            kind == ITEM,
-            kind == HEADING,
-            _CLOSED_BY.get(name),
-            kind == DROP and source.endswith("/"),
-            place,
-            own,
-            best,
-            worst,
-            self._shapes.setdefault((name, last), len(self._shapes)),
-            names_of(found) if self._with_names else (),
-        )
+    def _element(self, element: Element, tag: bytes) -> Fact:
+        name, is_item, is_heading, closes, _, state = element
+        if state & DROPPED and tag.endswith(b"/"):
+            element = name, is_item, is_heading, closes, True, state
+        self.elements.append((name, tag))
+        return START, element, len(self.elements) - 1
+
+
+def _element(name: str, kind: int) -> Element:
+    state = DROPPED if kind == DROP else PRE if PLACE_OF_TAG.get(name, 0) & IN_PRE else 0
+    return name, kind == ITEM, kind == HEADING, _CLOSED_BY.get(name), False, state
 
 
 def _other(name: str, kind: int, source: str) -> Fact:
@@ -159,40 +123,45 @@ def _other(name: str, kind: int, source: str) -> Fact:
     if kind == LINK:
         return _LINK
     if kind == RAW_TEXT:
-        return RAW, (name, source)
+        return RAW, (name, source), 0
     if kind == VOID:
-        return (META, source) if name == "meta" else _void(name)
+        return (META, source, 0) if name == "meta" else _void(name)
     if kind == BREAK:
-        return (RULE if name == "hr" else LINE), None
+        return RULE if name == "hr" else LINE, None, 0
+    if name == "time":
+        return TIME, attributes(source).get("datetime", ""), 0
     return _NOTHING if name in _WITHIN_WORDS else _PART
 
 
 def _void(name: str) -> Fact:
-    return (IMAGE, None) if name == "img" else _NOTHING
+    return (IMAGE, None, 0) if name == "img" else _NOTHING
 
 
 def _end(name: str) -> Fact:
     kind = PLAIN.get(name, BLOCK if "-" in name else INLINE)
     if kind in _ELEMENTS:
-        return END, name
+        return END, name, 0
     if kind == LINK:
-        return LINK_END, None
+        return LINK_END, None, 0
     if kind == VOID:
         return _void(name)
     if kind == BREAK:
-        return (RULE if name == "hr" else LINE), None
+        return RULE if name == "hr" else LINE, None, 0
     return _PART_END
 
 
 def _read_bare() -> None:
-    tags = Tags(Cuts(b""), Judge({}))
-    for name in PLAIN:
+    for name, kind in PLAIN.items():
         tag = name.encode()
-        _BARE[tag], _ = tags.meet(tag + b">", tag, b">", b"")
+        if kind in _ELEMENTS:
+            _BARE_ELEMENTS.append((name, tag))
+            fact: Fact = START, _element(name, kind), len(_BARE_ELEMENTS) - 1
+        else:
+            fact = _other(name, kind, "")
+        _BARE[tag] = fact
         _BARE[b"/" + tag] = _end(name)
-        if _BARE[tag][0] in (NOTHING, LINK_START, IMAGE, PART_START):
-            _QUICK[tag] = _BARE[tag]
-    _SHAPES.update(tags._shapes)
+        if fact[0] in (START, NOTHING, LINK_START, IMAGE, PART_START, META, RAW):
+            _QUICK[tag] = fact
 
 
 _read_bare()

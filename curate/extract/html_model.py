@@ -19,17 +19,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DefinitionError
+from .html_arrays import LEVELS
 from .html_blocks import Page
-from .html_features import FEATURES, Floats, outer_nodes, table_of
+from .html_features import FEATURES, Floats, Table
+from .html_names import Judge
 from .html_sections import sections
-from .html_tags import IN_BUTTON, IN_COMMENT, IN_FORM, IN_HIDDEN, IN_NAV, Judge
+from .html_tags import IN_BUTTON, IN_COMMENT, IN_FORM, IN_HIDDEN, IN_NAV
 
 MODEL_FILE = Path(__file__).parent.parent / "data" / "html_model.npz"
 SCALE = 4096  # leaves are log odds times this
-_ROWS = 96  # no array is so large that its memory goes back to the system each time
-_OFFSETS = (-5, -4, -3, -2, -1, 1, 2, 3, 4, 5)
-_WINDOWS = (2, 5, 10, 25)
-_LEVELS = 4
+_CELLS = 24_000  # no array is so large that its memory goes back to the system each time
+_OFFSETS = (-3, -2, -1, 1, 2, 3)
+_WINDOWS = (2, 5, 25)
 CONTEXT: tuple[str, ...] = (
     "z",
     *(f"z_{offset}" for offset in _OFFSETS),
@@ -38,7 +39,7 @@ CONTEXT: tuple[str, ...] = (
     "page_share",
     "page_words",
     "page_best",
-    *(f"{name}_{level}" for level in range(_LEVELS) for name in ("around", "around_share")),
+    *(f"{name}_{level}" for level in range(LEVELS) for name in ("around", "around_share")),
     *("heading_z", "section_chance", "shape_chance"),
 )
 _NEVER_COMMENT = IN_NAV | IN_HIDDEN | IN_FORM | IN_BUTTON
@@ -64,28 +65,29 @@ class Trees:
     bias: int
 
     @cached_property
-    def _laid_out(self) -> tuple[NDArray[np.int64], Floats, NDArray[np.int64], NDArray[np.int64]]:
+    def _laid_out(self) -> tuple[NDArray[np.int64], Floats, NDArray[np.int64], NDArray[np.int32]]:
         """Columns and borders by question; the first leaf of each tree; all leaves."""
         count, size = self.leaves.shape
         return (
             np.ascontiguousarray(self.features.T),
             np.ascontiguousarray(self.borders.T)[:, :, None],
             np.arange(count)[:, None] * size,
-            np.ascontiguousarray(self.leaves).ravel(),
+            np.ascontiguousarray(self.leaves, np.int32).ravel(),
         )
 
     def scores(self, table: Floats) -> NDArray[np.int64]:
         """Return the log odds of each row, times SCALE."""
         columns, borders, first_leaf, leaves = self._laid_out
         result = np.empty(len(table), np.int64)
-        for start in range(0, len(table), _ROWS):
+        rows = _CELLS // columns.shape[1]
+        for start in range(0, len(table), rows):
             # A column is one piece of memory here, and is copied as such.
-            by_column = np.ascontiguousarray(table[start : start + _ROWS].T)
+            by_column = np.ascontiguousarray(table[start : start + rows].T)
             index = np.zeros((columns.shape[1], by_column.shape[1]), np.uint8)
             for asked, border in zip(columns[::-1], borders[::-1], strict=True):
                 index += index
                 index += (by_column.take(asked, axis=0) > border).view(np.uint8)
-            result[start : start + _ROWS] = leaves.take(index + first_leaf).sum(0)
+            result[start : start + rows] = leaves.take(index + first_leaf).sum(0, np.int32)
         return result + self.bias
 
 
@@ -94,7 +96,7 @@ class Model:
     """What is in the model's file.
 
     Attributes:
-        names: how much a name of an element (html_tags.names_of) speaks for content.
+        names: how much a name of an element (html_names.names_in) speaks for content.
         words: the same of the first words of a block.
         about: what it was trained on, and its scores.
     """
@@ -107,7 +109,7 @@ class Model:
 
     @cached_property
     def judge(self) -> Judge:
-        """The judge of elements' names, which keeps what it has seen."""
+        """The judge of elements' names."""
         return Judge(self.names)
 
     def chances(self, page: Page, table: Floats) -> NDArray[np.int64]:
@@ -142,42 +144,33 @@ def final_chances(scores: NDArray[np.int64]) -> NDArray[np.int64]:
 def context(page: Page, table: Floats, scores: NDArray[np.int64]) -> Floats:
     """Return what the first round thinks of the blocks around each, with the columns CONTEXT."""
     count = len(scores)
+    at = page.arrays
     likely = chances(scores) / 1024
     z = scores / SCALE
-    padded = np.full(count + 10, -4.0)
-    padded[5:-5] = z
+    padded = np.full(count + 6, -4.0)
+    padded[3:-3] = z
     words = table[:, _WORDS].astype(np.float64)
     index = np.arange(count)
-    kept = np.concatenate(([0.0], np.cumsum(words * likely)))
-    held = np.concatenate(([0.0], np.cumsum(words)))
-    columns: list[Any] = [z, *(padded[5 + offset : 5 + offset + count] for offset in _OFFSETS)]
+    sums = np.zeros((2, count + 1))
+    np.cumsum((words * likely, words), axis=1, out=sums[:, 1:])
+    kept, held = sums
+    found = Table(len(CONTEXT), count)
+    found.add(z, *(padded[3 + offset : 3 + offset + count] for offset in _OFFSETS))
     for window in _WINDOWS:
         begin, end = np.maximum(index - window, 0), np.minimum(index + window + 1, count)
-        columns.append((kept[end] - kept[begin]) / (held[end] - held[begin]))
+        inside, around = sums.take(end, axis=1) - sums.take(begin, axis=1)
+        found.add(inside / around)
     total = max(kept[-1], 1e-9)
-    columns += [
-        kept[:-1] / total,
-        kept[-1] / held[-1],
-        kept[-1],
-        likely.max(),
-    ]
-    starts, ends = np.asarray(page.starts, np.int64), np.asarray(page.ends, np.int64)
-    outer = np.asarray(outer_nodes(page.parents, page.starts, page.ends), np.int64)
-    around = np.asarray(page.nodes, np.int64)
-    for _level in range(_LEVELS):
-        begin, end = starts[around], ends[around]
-        inside = kept[end] - kept[begin]
-        columns += [inside / np.maximum(held[end] - held[begin], 1e-9), inside / total]
-        around = outer[around]
+    found.add(kept[:-1] / total, kept[-1] / held[-1], kept[-1], likely.max())
+    inside, around = sums.take(at.ends[at.levels], axis=1) - sums.take(at.starts[at.levels], axis=1)
+    by_level = np.stack((inside / np.maximum(around, 1e-9), inside / total), axis=1)
+    found.add_rows(by_level.reshape(-1, count))
     begin, end = sections(table[:, _HEADING] > 0)
-    shapes = np.asarray(page.signatures, np.int64)[np.asarray(page.nodes, np.int64)]
-    of_shape = np.bincount(shapes, words * likely) / np.maximum(np.bincount(shapes, words), 1e-9)
-    columns += [
-        z[begin],
-        (kept[end] - kept[begin]) / np.maximum(held[end] - held[begin], 1e-9),
-        of_shape[shapes],
-    ]
-    return table_of(columns, count)
+    inside, around = sums.take(end, axis=1) - sums.take(begin, axis=1)
+    all_words = np.maximum(np.bincount(at.shapes, words), 1e-9)
+    of_shape = np.bincount(at.shapes, words * likely) / all_words
+    found.add(z[begin], inside / np.maximum(around, 1e-9), of_shape[at.shapes])
+    return found.rows()
 
 
 def keep(
@@ -205,7 +198,7 @@ def keep(
     else:
         kept = likely >= least
     if comments:
-        places = np.asarray(page.places, np.int64)[np.asarray(page.nodes, np.int64)]
+        places = np.asarray(page.places, np.int64)[page.arrays.nodes]
         in_comments = (places & IN_COMMENT != 0) & (places & _NEVER_COMMENT == 0)
         links = np.asarray(page.link_chars) * 2 > [len(text) for text in page.texts]
         kept |= in_comments & ~links

@@ -8,7 +8,6 @@ expression goes back and no piece is read twice: the time is linear in the size 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from operator import length_hint
 
 # A repeat keeps about a kilobyte for each round: the counted ones bound that, and what follows the
@@ -23,10 +22,6 @@ _NAME = re.compile(rb"/?[a-zA-Z][^\s/>]*")
 _ATTRIBUTE = re.compile(
     r"""(?<![^\s/"'])([a-zA-Z][^\s=>/"']{0,60})\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))"""
 )
-_WANTED = frozenset(
-    (*("class", "id", "role", "itemprop", "data-testid", "style", "aria-hidden", "lang"),)
-)
-_KEY = re.compile(r"""(?:[^="']*[\s/])?([a-zA-Z][^\s=>/"']{0,60})=""")
 
 
 class Cuts:
@@ -114,25 +109,3 @@ def attributes(source: str) -> dict[str, str]:
     for name, double, single, bare in _ATTRIBUTE.findall(source):
         found.setdefault(name.lower(), double or single or bare)
     return found
-
-
-@lru_cache(maxsize=1 << 14)
-def values_in(shape: str) -> tuple[tuple[str, int], ...] | None:
-    """Find the attributes that matter in a tag whose attributes are written name="value".
-
-    Args:
-        shape: every second part of the tag's split at the double quotes: what is not a value.
-
-    Returns:
-        Names, and the numbers of the parts that are their values; None for another way of writing.
-    """
-    *keys, end = shape.split('"')
-    found: dict[str, int] = {}
-    for number, key in enumerate(keys):
-        name = _KEY.fullmatch(key)
-        if not name:
-            return None
-        found.setdefault(name[1].lower(), 2 * number + 1)
-    if "=" in end or "'" in end:
-        return None
-    return tuple((name, at) for name, at in found.items() if name in _WANTED)

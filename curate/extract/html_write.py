@@ -104,6 +104,8 @@ def _structure(page: Page) -> list[_Structure]:
 
 def _rows_of_tables(page: Page, structure: list[_Structure]) -> set[int]:
     """Return the rows that are data: two cells or more, and none that holds a piece of a page."""
+    if "tr" not in page.tags:
+        return set()
     cells: dict[int, set[int]] = {}
     chars: dict[int, int] = {}
     blocks: dict[int, int] = {}
