@@ -40,6 +40,8 @@ def judged(page: str, charset: str = "utf-8", gate: LanguageGate = GATE) -> Drop
         (f"<noscript><p>{ENGLISH * 5}</p></noscript><p>Menü</p>", False),
         (f"<script>{ENGLISH * 50}</script><p>{GERMAN * 5}</p>", True),
         ("<html><body><div id='root'></div></body></html>", False),
+        # A word or two, before what the page is filled with, do not tell its language.
+        ("<html><body>Γειά σου</body></html>", False),
         ("", False),
     ],
 )
