@@ -52,7 +52,7 @@ def arrays_of(page: Page) -> Arrays:
     levels = [nodes]
     for _ in range(LEVELS - 1):
         levels.append(outer[levels[-1]])
-    twins = integers(page.paths.signatures)[path_of]
+    twins = page.paths.signatures[path_of]
     paths = path_of[nodes]
     return Arrays(
         nodes, parents, starts, ends, path_of, paths, np.stack(levels), twins[nodes], twins
@@ -62,8 +62,3 @@ def arrays_of(page: Page) -> Arrays:
 def integers(values: Sequence[int]) -> Integers:
     """Return numbers as an array, faster than numpy's asarray."""
     return np.fromiter(values, np.int64, len(values))
-
-
-def floats(values: Sequence[float]) -> NDArray[np.float64]:
-    """Return numbers as an array, faster than numpy's asarray."""
-    return np.fromiter(values, np.float64, len(values))

@@ -76,7 +76,7 @@ class Page:
     ends: list[int] = field(default_factory=lambda: [0])
     places: list[int] = field(default_factory=list)
     path_of: list[int] = field(default_factory=lambda: [0])
-    paths: Paths = field(default_factory=Paths)
+    paths: Paths = field(init=False)
     title: str = ""
     metas: list[str] = field(default_factory=list)
     linked_data: list[str] = field(default_factory=list)
@@ -271,7 +271,7 @@ def read_page(
     judge = scores if isinstance(scores, Judge) else Judge(scores)
     page.paths = read_paths(list(paths), tags.elements, judge, keep_names)
     page.tags = list(map(page.paths.tags.__getitem__, path_of))
-    page.places = list(map(page.paths.places.__getitem__, path_of))
+    page.places = page.paths.places[path_of].tolist()
     return page
 
 

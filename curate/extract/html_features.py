@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .html_arrays import LEVELS, Integers, floats, integers
+from .html_arrays import LEVELS, Integers, integers
 from .html_blocks import Page
 from .html_kinds import KINDS_OF_PAGE, kind_of_page
 from .html_sections import SECTIONS, SECTIONS_OF_PAGE, Seen, section_columns
@@ -139,17 +139,17 @@ def features(page: Page, word_scores: Mapping[str, float]) -> Floats:
 
     # The path.
     tags_of_paths = np.asarray([TAG_NUMBERS.get(tag, 0) for tag in page.paths.tags])
-    all_tags, all_own = tags_of_paths[at.path_of], floats(page.paths.own)[at.path_of]
+    all_tags, all_own = tags_of_paths[at.path_of], page.paths.own[at.path_of]
     tags, parents = all_tags[nodes], at.parents[nodes]
-    places = integers(page.paths.places)[paths]
+    places = page.paths.places[paths]
     table.add(
         tags,
         all_tags[parents],
-        integers(page.paths.depths)[paths],
+        page.paths.depths[paths],
         all_own[nodes],
-        floats(page.paths.best)[paths],
-        floats(page.paths.worst)[paths],
-        floats(page.paths.sums)[paths],
+        page.paths.best[paths],
+        page.paths.worst[paths],
+        page.paths.sums[paths],
     )
     table.add_rows(places >> np.arange(PLACES)[:, None] & 1)
 

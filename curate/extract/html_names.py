@@ -9,6 +9,7 @@ from functools import lru_cache
 from itertools import chain, repeat
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .html_tags import (
     IN_ARTICLE,
@@ -165,16 +166,15 @@ class Judge:
             for name, score in scores.items()
         }
 
-    def judge(
-        self, named: Sequence[str]
-    ) -> tuple[list[float], list[float], list[float], list[bytes]]:
+    def judge(self, named: Sequence[str]) -> tuple[NDArray[np.float64], list[bytes]]:
         """Tell what elements' names speak for.
 
         Args:
             named: what each is named by, without NUL.
 
         Returns:
-            Of each element mean, best and worst score of its names, and the last of them.
+            Three rows, the mean, best and worst score of each element's names, where no names are
+            neither good nor bad; and the last name of each.
         """
         joined = "\0".join(named)
         lower = joined.lower()
@@ -187,14 +187,13 @@ class Judge:
         is_known = ~np.isnan(score)
         known = score[is_known]
         owner = np.repeat(np.arange(len(named)), [*map(len, names)])[is_known]
-        own, best, worst = np.zeros((3, len(named)))
+        scores = np.zeros((3, len(named)))
         if known.size:
             many = np.bincount(owner)
             has = np.flatnonzero(many)
             many = many[has]
             starts = np.cumsum(many) - many
-            own[has] = np.bincount(owner, known)[has] / many
-            best[has] = np.maximum(np.maximum.reduceat(known, starts), 0)
-            worst[has] = np.minimum(np.minimum.reduceat(known, starts), 0)
-        lasts = [each[-1] if each else b"" for each in names]
-        return own.tolist(), best.tolist(), worst.tolist(), lasts
+            scores[0, has] = np.bincount(owner, known)[has] / many
+            scores[1, has] = np.maximum(np.maximum.reduceat(known, starts), 0)
+            scores[2, has] = np.minimum(np.minimum.reduceat(known, starts), 0)
+        return scores, [each[-1] if each else b"" for each in names]

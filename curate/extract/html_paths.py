@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
+from .html_arrays import Integers, integers
 from .html_known import LINKED, NUMBER
 from .html_names import Judge, names_in, read_attributes
 from .html_tags import IN_LINK, PLACE_OF_TAG
 
 _DECAY = 0.7
+_WHOLE = frozenset(("body", "html"))
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Paths:
     """The paths from the root to an element, by their tags as they are written; 0 is the root.
 
@@ -26,14 +31,14 @@ class Paths:
         names: of the last element; only when asked for.
     """
 
-    tags: list[str] = field(default_factory=list)
-    depths: list[int] = field(default_factory=list)
-    places: list[int] = field(default_factory=list)
-    own: list[float] = field(default_factory=list)
-    best: list[float] = field(default_factory=list)
-    worst: list[float] = field(default_factory=list)
-    sums: list[float] = field(default_factory=list)
-    signatures: list[int] = field(default_factory=list)
+    tags: list[str]
+    depths: Integers
+    places: Integers
+    own: NDArray[np.float64]
+    best: NDArray[np.float64]
+    worst: NDArray[np.float64]
+    sums: NDArray[np.float64]
+    signatures: Integers
     names: list[tuple[str, ...]] = field(default_factory=list)
 
 
@@ -46,47 +51,55 @@ def read_paths(
     """Read what the tags on each path say.
 
     Args:
-        steps: for each path the path before << 32 | state of the element.
-        elements: name and tag of each element.
+        steps: for each path the path before << 32 | state of the element; 0 for the root.
+        elements: name and tag of each element; "" for the root.
         judge: what their names speak for.
         with_names: remember these.
     """
-    kinds = [(step & 0xFFFFFFFF) >> NUMBER for step in steps]
-    used = sorted(set(kinds))
-    tags = [elements[number] for number in used]
+    step = integers(steps)
+    number = (step & 0xFFFFFFFF) >> NUMBER
+    used = np.flatnonzero(np.bincount(number))
+    kinds = np.searchsorted(used, number)
+    tags = [elements[number] for number in used.tolist()]
     named, told = read_attributes([tag[len(name) :] for name, tag in tags])
-    judged = judge.judge(named)
-    facts = {}
-    shapes: dict[tuple[str, bytes], int] = {}
-    for number, (name, _), place, own, best, worst, last in zip(
-        used, tags, told, *judged, strict=True
-    ):
-        if name == "body" or name == "html":
-            # All of the page is not the comment that its <body> may be named after.
-            place = 0
-        else:
-            place |= PLACE_OF_TAG.get(name, 0)
-        shape = shapes.setdefault((name, last), len(shapes))
-        facts[number] = name, place, own, best, worst, shape
+    scores, lasts = judge.judge(named)
+    by_path: NDArray[np.float64] = scores[:, kinds]
+    own, best, worst = by_path[0], by_path[1], by_path[2]
+    # All of the page is not the comment that its <body> may be named after.
+    is_in = [
+        0 if name in _WHOLE else place | PLACE_OF_TAG.get(name, 0)
+        for (name, _), place in zip(tags, told, strict=True)
+    ]
+    places = integers(is_in)[kinds]
+    places[step & LINKED != 0] |= IN_LINK
 
-    page = Paths([""], [0], [0], [0.0], [0.0], [0.0], [0.0], [0])
-    depths, places, sums, signatures = page.depths, page.places, page.sums, page.signatures
-    bests, worsts = page.best, page.worst
-    numbers: dict[int, int] = {}
-    for step, number in zip(steps[1:], kinds[1:], strict=True):
-        name, place, own, best, worst, shape = facts[number]
-        before = step >> 32
-        page.tags.append(name)
-        page.own.append(own)
-        depths.append(depths[before] + 1)
-        place |= places[before]
-        places.append(place | IN_LINK if step & LINKED else place)
-        bests.append(best if best > bests[before] else bests[before])
-        worsts.append(worst if worst < worsts[before] else worsts[before])
-        sums.append(own + _DECAY * sums[before])
-        shape |= signatures[before] << 32
-        signatures.append(numbers.setdefault(shape, len(numbers) + 1))
+    # Each round adds as many elements further out as there are already: the root adds nothing.
+    outer = before = step >> 32
+    sums, depths, factor = own, np.ones(len(step), np.int64), _DECAY
+    depths[0] = 0
+    while outer.any():
+        best = np.maximum(best, best[outer])
+        worst = np.minimum(worst, worst[outer])
+        places = places | places[outer]
+        depths = depths + depths[outer]
+        sums = sums + factor * sums[outer]
+        factor *= factor
+        outer = outer[outer]
+
+    numbers: dict[tuple[str, bytes], int] = {}
+    shapes = [
+        numbers.setdefault((name, last), len(numbers))
+        for (name, _), last in zip(tags, lasts, strict=True)
+    ]
+    signatures = [0]
+    known: dict[int, int] = {}
+    listed = kinds.tolist()
+    for path, kind in zip(before[1:].tolist(), listed[1:], strict=True):
+        shape = signatures[path] << 32 | shapes[kind]
+        signatures.append(known.setdefault(shape, len(known) + 1))
+    names = [tags[kind][0] for kind in listed]
+    found = Paths(names, depths, places, own, best, worst, sums, integers(signatures))
     if with_names:
-        by_number = dict(zip(used, map(names_in, named), strict=True))
-        page.names = [by_number[number] for number in kinds]
-    return page
+        by_kind = [names_in(each) for each in named]
+        found.names.extend(by_kind[kind] for kind in listed)
+    return found
