@@ -1,6 +1,6 @@
 """Train the model of curate/extract/html.py on the gold sets.
 
-    python benchmarks/extraction_train.py DATA [--trees 80] [--write] [--texts FILE] [--leave-out]
+    python benchmarks/extraction_train.py DATA [--trees 150] [--write] [--texts FILE] [--leave-out]
 
 DATA is the folder with html-gold.jsonl and real-3000.warc. Pages are split by registrable domain
 into five parts. Tables of names and words, and the first round of trees, always come from the other
@@ -289,7 +289,7 @@ def save(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--trees", type=int, default=80)
+    parser.add_argument("--trees", type=int, default=150)
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--leave-out", action="store_true")
     parser.add_argument("--texts", type=Path, help="write what was extracted")
