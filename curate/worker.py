@@ -1,11 +1,12 @@
 """A worker process: takes units as JSON lines on standard input, tells what became of them.
 
 The protocol is one JSON object a line. In: `{"stage", "fingerprint", "unit": {"name", "size",
-"spec"}}`. Out: `{"event": "progress", "in", "kept", "dropped", "failed", "drop:<step>/<reason>",
-"fraction", "memory_mb"}` and `{"event": "alive"}` now and then, and in the end `{"event": "done"}`
-with the same counts, `{"event": "stopped"}` after SIGTERM, or `{"event": "error", "fatal",
-"message"}`, where `fatal` is "" for what a second try may mend. Nothing is pickled: the worker
-loads the pipeline file itself and refuses a stage whose fingerprint is not the one it was told.
+"spec"}}`, or `{}` to close the steps of the last stage, which is not answered. Out: `{"event":
+"progress", "in", "kept", "dropped", "failed", "drop:<step>/<reason>", "fraction", "memory_mb"}` and
+`{"event": "alive"}` now and then, and in the end `{"event": "done"}` with the same counts,
+`{"event": "stopped"}` after SIGTERM, or `{"event": "error", "fatal", "message"}`, where `fatal` is
+"" for what a second try may mend. Nothing is pickled: the worker loads the pipeline file itself and
+refuses a stage whose fingerprint is not the one it was told.
 """
 
 from __future__ import annotations
@@ -76,6 +77,9 @@ def serve(path: str, parameters: dict[str, str], out: str, inputs: str, digest: 
     try:
         for line in sys.stdin:
             order = json.loads(line)
+            if not order:
+                _release(worker)
+                continue
             try:
                 if worker is None:
                     worker = Worker(Plan(path, parameters, out))
@@ -99,6 +103,15 @@ def serve(path: str, parameters: dict[str, str], out: str, inputs: str, digest: 
         if worker is not None:
             worker.close()
     return 0
+
+
+def _release(worker: Worker | None) -> None:
+    """Close the steps; what goes wrong is no unit's fault, so no reply is told."""
+    try:
+        if worker is not None:
+            worker.close()
+    except Exception:
+        traceback.print_exc()
 
 
 def _die_with_parent() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import time
@@ -14,6 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from curate.executors import machine
+from curate.executors.local import LocalExecutor
+from curate.executors.progress import Progress
+from curate.executors.supervisor import Workers
+from curate.plan import Plan
 
 from .conftest import Cli, dataset_bytes, write_input
 
@@ -265,3 +270,47 @@ def test_a_worker_goes_on_with_the_next_stage_unless_it_has_grown(cli: Cli) -> N
         cli("run", "pids.py", "-p", f"megabytes={megabytes}", "--out", f"{megabytes}")
         (row,) = pq.read_table(cli.folder / f"{megabytes}" / "dataset" / "data").to_pylist()
         assert (row["one"] == row["two"]) is same
+
+
+HOLDING = """
+import os
+from dataclasses import dataclass
+from typing import ClassVar
+from curate import Pipeline, Stage
+from curate.readers.records import JsonlReader
+from curate.steps import Step
+
+@dataclass(frozen=True)
+class Holding(Step):
+    told: str
+    name: ClassVar[str] = "holding"
+
+    def apply(self, doc):
+        pass
+
+    def close(self):
+        os.write(os.open(self.told, os.O_WRONLY), b"closed")
+
+def pipeline(folder: str) -> Pipeline:
+    reader = JsonlReader(folder + "/in/d.jsonl")
+    held = Stage("hold", source=reader, steps=(Holding(folder + "/told"),))
+    return Pipeline("holding", output=held)
+"""
+
+
+def test_a_worker_that_waits_for_a_stage_has_closed_the_steps_of_the_last(cli: Cli) -> None:
+    """A child that extracted does not take memory while other workers do the stages after it."""
+    folder = cli.folder
+    (folder / "holding.py").write_text(HOLDING)
+    write_input(folder, "d", [LONG])
+    os.mkfifo(folder / "told")
+    told = os.open(folder / "told", os.O_RDONLY | os.O_NONBLOCK)
+    plan = Plan(str(folder / "holding.py"), {"folder": str(folder)}, str(folder / "out"))
+    plan.save()
+    stage = plan.stages[0]
+    units = plan.units(stage) or []
+    with Workers(1, folder / "logs") as workers:
+        progress = Progress(stage.name, len(units), 0)
+        assert not LocalExecutor(workers).run(plan, stage, units, progress, lambda _: None)
+        assert select.select([told], [], [], 60)[0]
+    os.close(told)

@@ -91,6 +91,12 @@ class _Process:
             self.stdin.write(json.dumps(order).encode() + b"\n")
             self.stdin.flush()
 
+    def rest(self) -> None:
+        """Have the worker close the steps of its last stage, such as a child that extracts."""
+        with contextlib.suppress(BrokenPipeError):
+            self.stdin.write(b"{}\n")
+            self.stdin.flush()
+
     def messages(self) -> list[dict[str, Any]] | None:
         """Read the messages that are there; None when the worker's output has ended."""
         data = os.read(self.stdout.fileno(), 1 << 16)
@@ -170,6 +176,7 @@ class Workers:
     def give_back(self, process: _Process) -> None:
         """Keep a process for another stage, or end it: what it holds is not the next one's."""
         if process.unit is None and process.memory_mb <= _KEPT_MB:
+            process.rest()
             self._idle.append(process)
         else:
             process.end()
