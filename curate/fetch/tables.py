@@ -84,7 +84,8 @@ def read_range(
         groups = []
         for number in range(file.num_row_groups):
             bounds = file.metadata.row_group(number).column(place).statistics
-            if bounds is None or (bounds.max >= first and bounds.min < last):
+            known = bounds is not None and bounds.has_min_max
+            if not known or (bounds.max >= first and bounds.min < last):
                 groups.append(number)
         table = file.read_row_groups(groups, use_threads=False)
     values = table.column(column)
