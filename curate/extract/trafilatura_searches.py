@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 _MOST_REMEMBERED = 50_000
+_LONGEST_REMEMBERED = 500  # an image may stand in a style
 _DIGITS = re.compile("[0-9]+")
 
 BLOCKS = frozenset(("div", "item", "list", "p", "section", "span"))
@@ -57,16 +58,20 @@ class _Values(dict[str, int]):
     def __missing__(self, value: str) -> int:
         # No test looks for a digit: what is numbered through is looked at once.
         plain = _DIGITS.sub("0", value)
-        said = self.get(plain)
+        is_long = len(plain) > _LONGEST_REMEMBERED
+        said = None if is_long else self.get(plain)
         if said is None:
             said = sum([bit for bit, test in self._tests.items() if test(plain)])
             if self._words is not None:
                 for word in plain.split():
                     said |= self._words[word]
+            if is_long:
+                return said
             if len(self) >= _MOST_REMEMBERED:
                 self.clear()
             self[plain] = said
-        self[value] = said
+        if len(value) <= _LONGEST_REMEMBERED:
+            self[value] = said
         return said
 
 
