@@ -35,6 +35,9 @@ from .trafilatura_searches import (
 )
 
 VERSION = "2.3.1"
+# Readability writes "&amp;" in these, and what reads that again takes it for five characters.
+_RAW_TEXT = ("noembed", "noframes", "plaintext", "xmp")
+_JUSTEXT_VERSION = "3.0.2"
 
 # What no XML may hold of ASCII (`trafilatura.utils.INVALID_XML_CHARS`).
 _CONTROLS = tuple(bytes((code,)) for code in range(32) if code not in b"\t\n\r")
@@ -76,7 +79,9 @@ def _accelerate() -> None:
         main_extractor.prune_unwanted_sections, attributes
     )
     _compare_where_open(attributes)
-    _justext_in_one_walk()
+    _rescue_where_asked()
+    if metadata.version("jusText") == _JUSTEXT_VERSION:
+        _justext_in_one_walk()
 
 
 class CharactersToDelete:
@@ -98,7 +103,8 @@ def _parse_bytes(fromstring: Callable[..., Any]) -> Callable[..., Any]:
     """Give the parser UTF-8, which it works in, and not the string that it would convert."""
 
     def parse(html: str | bytes, parser: Any) -> Any:
-        if isinstance(html, str):
+        # Before the first tag lxml takes white space beyond ASCII for text where it is bytes.
+        if isinstance(html, str) and html[: max(html.find("<"), 0)].isascii():
             # With lone surrogates lxml and trafilatura have their own ways.
             with suppress(UnicodeEncodeError):
                 html = html.encode()
@@ -193,6 +199,8 @@ def _can_win(tree: Any, attributes: Attributes, body: Any, text: str, options: A
     made of the page's text, so it is no longer than what is left of that.
     """
     if options.focus == "recall" or not body.xpath(".//p//text()"):
+        return True
+    if next(tree.iter(*_RAW_TEXT), None) is not None:
         return True
     if len(body.findall(".//table")) > len(body.findall(".//p")):
         return True
@@ -337,19 +345,24 @@ def _prune_sections(original: Callable[..., Any], attributes: Attributes) -> Cal
     return prune
 
 
+def _rescue_where_asked() -> None:
+    """Clean the page for jusText when that is asked."""
+    from trafilatura import external
+
+    rescue = external.justext_rescue
+
+    def rescue_later(tree: Any, options: Any) -> Any:
+        return rescue(tree.make() if isinstance(tree, _Later) else tree, options)
+
+    external.justext_rescue = rescue_later
+
+
 def _justext_in_one_walk() -> None:
     """Make jusText's paragraphs in one walk, and its set of stop words once."""
     from justext import core as justext
     from trafilatura import external
 
-    rescue, read_stoplists, Original = (
-        external.justext_rescue,
-        external.jt_stoplist_init,
-        external.ParagraphMaker,
-    )
-
-    def rescue_later(tree: Any, options: Any) -> Any:
-        return rescue(tree.make() if isinstance(tree, _Later) else tree, options)
+    read_stoplists, Original = external.jt_stoplist_init, external.ParagraphMaker
 
     def stoplist() -> frozenset[str]:
         # jusText looks its set up by these words each time: a frozen set knows its hash.
@@ -364,7 +377,6 @@ def _justext_in_one_walk() -> None:
             except UnknownNodeError:
                 return Original.make_paragraphs(root)
 
-    external.justext_rescue = rescue_later
     external.jt_stoplist_init = stoplist
     if external.JT_STOPLIST:
         external.JT_STOPLIST = frozenset(external.JT_STOPLIST)
