@@ -191,7 +191,7 @@ def _keep_memory() -> None:
     with contextlib.suppress(AttributeError, OSError):
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
-        mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES // 2)
+        mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES >> 4)
     # A page makes thousands of objects, hardly any in cycles; what is loaded stays.
     gc.freeze()
     gc.set_threshold(_GARBAGE_THRESHOLD)
