@@ -74,7 +74,7 @@ def _clough_stevenson(source: Path, folder: Path) -> dict[str, Any]:
             "highest_similarity": round(max(similarity), 3),
             "expected": round(sum(map(PARAMS.caught, similarity)), 2),
             **{
-                name: sum(leaders[number] == leaders[original[number]] for number in own)
+                name: int(sum(leaders[number] == leaders[original[number]] for number in own))
                 for name, leaders in ((name, one.leaders) for name, one in outcomes.items())
             },
         }

@@ -28,7 +28,7 @@ MAX_REMEMBERED_CHARS = 64
 MAX_CHUNK_CHARS = 200_000
 
 _SUFFIX_WINDOW = 12  # longer than every suffix with what it looks back at, but a row of full stops
-_BEFORE_LETTERS = re.compile(r"[0-9'’]").search  # units follow a digit
+_BEFORE_LETTERS = re.compile(r"[0-9'’]").search  # units follow a digit, s a quote
 _GAP = re.compile(r"\s+")
 _WIDE_GAP = re.compile(r"\s\s|[^\S ]")
 _SINGLE_SPACED = re.compile(r"\S+(?: \S+)*")
@@ -110,10 +110,10 @@ class Rules:
         Only after a small letter is each of these marks a suffix, whatever the word.
         """
         word, mark = text[:-1], text[-1]
+        if mark not in ',.;:!?)"' or not "a" <= word[-1:] <= "z" or len(text) > MAX_CHUNK_CHARS:
+            return ()
         known = text in self._exceptions or word in self._patterns
-        if mark in ',.;:!?)"' and "a" <= word[-1:] <= "z" and self.is_word(word) and not known:
-            return word, mark
-        return ()
+        return (word, mark) if self.is_word(word) and not known else ()
 
     def _split(self, text: str) -> tuple[str, ...]:
         if text in self._exceptions:

@@ -93,6 +93,7 @@ def test_a_chunk_of_a_million_characters_is_one_word() -> None:
     """A text without spaces costs no more than its length."""
     assert analyse(")" * 1_000_000).words == [")" * 1_000_000]
     assert len(analyse(")" * MAX_CHUNK_CHARS).words) == MAX_CHUNK_CHARS
+    assert len(analyse("a" * MAX_CHUNK_CHARS + ",").words) == 1
 
 
 def test_words_do_not_depend_on_the_texts_before(monkeypatch: pytest.MonkeyPatch) -> None:

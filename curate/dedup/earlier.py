@@ -131,7 +131,6 @@ class EarlierRun:
             The documents that stand for them, -1 for those that it removed for one of a run before
             it; and the names of the latter's documents, by ordinal.
         """
-
         leaders = ordinals.copy()
         names: dict[int, Name] = {}
         (members,) = self._manifests(self._members_stage)

@@ -80,15 +80,14 @@ class LanguageGate(Filter):
 
         charset = doc.metadata.get("charset") or "utf-8"
         page = decode((doc.payload or b"")[:_MAX_BYTES], charset)
-        best = self._best(_paragraphs(page))
-        if best >= max(self.min_score, _SURE):
+        if self._best(_paragraphs(page)) >= max(self.min_score, _SURE):
             return None
         text = extract_plain_text(
             page, preserve_formatting=False, list_bullets=False, alt_texts=False, noscript=True
         )
         if len(text) < _MIN_TEXT_CHARS:
             return None  # nothing to judge: scripts may hold it, and extraction may find it
-        best = best if best >= _SURE else 0.0
+        best = 0.0
         for number in range(self.num_windows):
             start = len(text) * number // self.num_windows
             best = max(best, self._best(text[start : start + self.window_chars]))
