@@ -57,7 +57,7 @@ class MinHashParams:
         num_buckets: bands of the signature; a pair is caught when one of them is equal.
         hashes_per_bucket: values of a band.
         hash: 64-bit hash of a shingle. "sha1" gives the signatures of FineWeb, "xxhash" those of
-            FineWeb-2 and of datatrove's default, in three quarters of the time.
+            FineWeb-2 and of datatrove's default, in two thirds of the time.
         seed: seed of the permutations.
         max_chars: of a longer text only so many characters are signed, up to the last white space
             among them; 0 signs all. FinePDFs signs 1,000,000. `verify` always sees the whole text:
