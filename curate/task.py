@@ -14,7 +14,7 @@ from . import storage
 from .dataset import part_of
 from .decisions import DecisionWriter
 from .document import Document, DocumentWriter, open_parquet, read_documents, schema
-from .errors import CurateError, DefinitionError, DocumentError, is_of_machine
+from .errors import CurateError, DefinitionError, DocumentError, StorageError, is_of_machine
 from .explain.measure import Measures
 from .explain.options import read_options
 from .explain.samples import DroppedTexts
@@ -235,6 +235,13 @@ class Work:
             return
         if any(name.startswith("dataset/") for _, name, _ in self._outputs):
             self._check_wanted()
+        try:
+            self._publish(path)
+        except StorageError:
+            if not storage.exists(path):  # if so, another run took what we wrote for left over
+                raise
+
+    def _publish(self, path: str) -> None:
         for role, name, output in self._outputs:
             output.commit()
             info = FileInfo(name, output.bytes, self.rows[role], output.sha256)

@@ -83,8 +83,13 @@ def prepare_folder(folder: Path) -> None:
 def work(folder: Path, files: FaultyFiles | None) -> int:
     """Give the command in a process of its own; return its exit code."""
     child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if not child:
+        os._exit(work_here(folder, files))
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def work_here(folder: Path, files: FaultyFiles | None) -> int:
+    """Give the command in this process; return its exit code."""
     code = 3
     try:
         os.chdir(folder)
@@ -107,8 +112,32 @@ def work(folder: Path, files: FaultyFiles | None) -> int:
         if type(error).__name__ != "StorageError":
             traceback.print_exc()
             code = 3
-    finally:
-        os._exit(code)
+    return code
+
+
+def work_beside_another(folder: Path, journal: Path, place: int) -> int:
+    """Give the command, and once more from beginning to end while the first waits at a place.
+
+    Returns the exit code of the first.
+    """
+    waits, says_that_it_waits = os.pipe()
+    other_is_done, says_that_other_is_done = os.pipe()
+
+    def another() -> None:
+        os.close(says_that_it_waits)
+        os.read(other_is_done, 1)
+
+    child = os.fork()
+    if not child:
+        os.close(says_that_other_is_done)
+        files = FaultyFiles(folder / "out", journal, place, "another run", another=another)
+        os._exit(work_here(folder, files))
+    os.close(says_that_it_waits)
+    os.read(waits, 1)
+    code = work(folder, None)
+    for pipe in (says_that_other_is_done, waits, other_is_done):
+        os.close(pipe)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) or code
 
 
 def contents(out: Path) -> dict[str, str]:
@@ -124,8 +153,11 @@ def contents(out: Path) -> dict[str, str]:
 def check(folder: Path, expected: dict[str, str]) -> str:
     """Give the command again, undisturbed; return what is wrong then, or ""."""
     code = work(folder, None)
-    if code:
-        return f"exit code {code}"
+    return f"exit code {code}" if code else difference(folder, expected)
+
+
+def difference(folder: Path, expected: dict[str, str]) -> str:
+    """Return what is not as after one undisturbed run, or ""."""
     found = contents(folder / "out")
     if found != expected:
         return f"differ: {sorted(found.items() ^ expected.items())}"
@@ -159,6 +191,13 @@ def main(folder: Path, fault: Fault, first: int, last: int) -> dict[str, Any]:
         journal.mkdir()
         shutil.rmtree(folder / "run", ignore_errors=True)
         shutil.copytree(folder / "origin", folder / "run", copy_function=shutil.copy2)
+        if fault == "another run":
+            code = work_beside_another(folder / "run", journal, place)
+            codes[str(code)] = codes.get(str(code), 0) + 1
+            what = f"exit code {code}" if code else difference(folder / "run", expected)
+            if what:
+                wrong.append(f"{place} {changes[place]}: {what}")
+            continue
         number = errno.ENOSPC if place % 2 else errno.EIO
         files = FaultyFiles(folder / "run" / "out", journal, place, fault, number)
         code = work(folder / "run", files)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-Fault = Literal["exit", "torn", "error once", "error from then on"]
+Fault = Literal["exit", "torn", "error once", "error from then on", "another run"]
 EXIT_CODE = 99
 
 _open, _os_open, _fsync = io.open, os.open, os.fsync
@@ -30,15 +30,23 @@ class FaultyFiles:
         folder: only changes below it count.
         journal: a folder outside of it, for what a power failure would take back.
         fail_at: which change fails; none when negative.
-        fault: how: the process ends before it or in the middle of it, or it raises an error.
+        fault: how: the process ends before it or in the middle of it, or it raises an error, or
+            another run does all of the work before it.
         number: the errno of the error.
+        another: does the work of another run.
     """
 
     def __init__(
-        self, folder: Path, journal: Path, fail_at: int, fault: Fault = "exit", number: int = 0
+        self,
+        folder: Path,
+        journal: Path,
+        fail_at: int,
+        fault: Fault = "exit",
+        number: int = 0,
+        another: Callable[[], object] = lambda: None,
     ) -> None:
         self.folder, self.journal = str(folder.resolve()) + "/", journal
-        self.fail_at, self.fault, self.number = fail_at, fault, number
+        self.fail_at, self.fault, self.number, self.another = fail_at, fault, number, another
         self.changes: list[str] = []
         self._dirty: dict[int, str] = {}  # inode to path: written and not synced
         self._names: list[dict[str, Any]] = []  # changes of folders that are not synced
@@ -72,6 +80,10 @@ class FaultyFiles:
                 half()
             self._write_journal()
             os._exit(EXIT_CODE)
+        if self.fault == "another run":
+            if index == self.fail_at:
+                self.another()
+            return
         later = self.fault == "error from then on" and 0 <= self.fail_at < index
         # On a full disk files can still be removed.
         if (index == self.fail_at or later) and what != "unlink":
