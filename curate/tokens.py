@@ -11,15 +11,16 @@ import json
 import re
 import unicodedata
 from collections.abc import Sequence
-from functools import cache
-from itertools import accumulate, chain, islice, pairwise, repeat
+from functools import cache, lru_cache
+from itertools import accumulate, chain, pairwise, repeat
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
 RULES_FILE = Path(__file__).parent / "data" / "words_en.json"
 
-# Bounds of the memory of chunks: about 40 MB. Longer chunks are rare and worked out each time.
+# Bounds of the two memories of chunks: some 40 MB each. Longer chunks are rare and worked out each
+# time.
 MAX_REMEMBERED = 131_072
 MAX_REMEMBERED_CHARS = 64
 
@@ -28,6 +29,7 @@ MAX_REMEMBERED_CHARS = 64
 MAX_CHUNK_CHARS = 200_000
 
 _SUFFIX_WINDOW = 12  # longer than every suffix with what it looks back at, but a row of full stops
+_JOINING = "\n"  # no token holds one: what stands for a chunk that its neighbours may change
 _BEFORE_LETTERS = re.compile(r"[0-9'’]").search  # units follow a digit, s a quote
 _GAP = re.compile(r"\s+")
 _WIDE_GAP = re.compile(r"\s\s|[^\S ]")
@@ -41,9 +43,6 @@ class Chunk(NamedTuple):
         tokens: the words; joined they are the chunk.
         parts: the tokens before exceptions such as ":)" were put together again; the same object
             where there are none.
-        num_symbols: tokens made of punctuation alone.
-        symbol_chars: their characters.
-        num_alphabetic: tokens with a letter.
         starts: sentences that begin in the chunk, where the chunk before did not end one [0] and
             where it did [1].
         ends: whether the chunk ends a sentence, in the same two cases.
@@ -52,9 +51,6 @@ class Chunk(NamedTuple):
 
     tokens: tuple[str, ...]
     parts: tuple[str, ...]
-    num_symbols: int
-    symbol_chars: int
-    num_alphabetic: int
     starts: tuple[int, int]
     ends: tuple[int, int]
     joined: bool
@@ -87,7 +83,6 @@ class Rules:
             for pair in pairwise(one)
         }
         self._sentence_end = frozenset(data["sentence_end"])
-        self._kinds: dict[str, _Kind] = {}
         self.terminal_punctuation = frozenset(data["terminal_punctuation"])
         self.punctuation = frozenset(data["punctuation"])
         self.symbols = self.punctuation | self.terminal_punctuation
@@ -96,9 +91,13 @@ class Rules:
         """Work out a chunk."""
         if self.is_word(text):
             word = (text,)
-            return Chunk(word, word, 0, 0, 1, (0, 1), (0, 0), False)
+            return Chunk(word, word, (0, 1), (0, 0), False)
+        return self._describe(*self.tokens(text))
+
+    def tokens(self, text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the tokens and the parts of a chunk; the same object where these are the same."""
         parts = self._marked_word(text) or self._split(text)
-        return self._describe(self._merge(parts, (0, len(parts))), parts)
+        return self._merge(parts, (0, len(parts))), parts
 
     def is_word(self, text: str) -> bool:
         """Tell that a chunk is one token: every affix rule wants a mark or a digit."""
@@ -208,6 +207,8 @@ class Rules:
             bounds: where chunks begin, and the end. A find that crosses a bound changes nothing,
                 but it shadows those it overlaps.
         """
+        if self._patterns.keys().isdisjoint(parts):
+            return parts
         finds = []
         for start, part in enumerate(parts):
             for pattern in self._patterns.get(part, ()):
@@ -257,51 +258,20 @@ class Rules:
         return described
 
     def _describe(self, tokens: tuple[str, ...], parts: tuple[str, ...]) -> Chunk:
-        num_symbols = symbol_chars = num_alphabetic = 0
         fresh = fresh_starts = ended_starts = 0
         ended = 1
         for token in tokens:
-            kind = _LETTERS if token.isalpha() else self._kind(token)
-            if kind.is_symbol:
-                num_symbols += 1
-                symbol_chars += len(token)
-            num_alphabetic += kind.is_alphabetic
-            if kind.ends:
+            if token in self._sentence_end:
                 fresh = ended = 1
-            elif not kind.is_punctuation:
+            elif token.isalpha() or not _is_punctuation(token):
                 fresh_starts += fresh
                 ended_starts += ended
                 fresh = ended = 0
         starts, ends = (fresh_starts, ended_starts), (fresh, ended)
-        joined = tokens is not parts
-        return Chunk(tokens, parts, num_symbols, symbol_chars, num_alphabetic, starts, ends, joined)
-
-    def _kind(self, token: str) -> _Kind:
-        kind = self._kinds.get(token)
-        if kind is None:
-            kind = _Kind(
-                self.symbols.issuperset(token),
-                any(map(str.isalpha, token)),
-                token in self._sentence_end,
-                _is_punctuation(token),
-            )
-            if len(token) == 1:
-                self._kinds[token] = kind
-        return kind
+        return Chunk(tokens, parts, starts, ends, tokens is not parts)
 
 
-class _Kind(NamedTuple):
-    """What a token is: made of symbols alone, with a letter, the end of a sentence, punctuation."""
-
-    is_symbol: bool
-    is_alphabetic: bool
-    ends: bool
-    is_punctuation: bool
-
-
-_LETTERS = _Kind(False, True, False, False)
-
-
+@lru_cache(maxsize=1024)
 def _is_punctuation(token: str) -> bool:
     if any(map(str.isalnum, token)):
         return False
@@ -326,41 +296,60 @@ class _Memory(dict[str, Chunk]):
         return chunk
 
 
+class _Spaced(dict[str, str]):
+    """The tokens of chunks worked out so far, with a space between them; bounded in the same way.
+
+    Most chunks are one token, or one and a mark, and have no part in what is joined.
+    """
+
+    def __missing__(self, text: str) -> str:
+        found = text
+        if not rules().is_word(text):
+            tokens, parts = rules().tokens(text)
+            found = " ".join(tokens) if tokens is parts else _JOINING
+        if len(text) <= MAX_REMEMBERED_CHARS:
+            if len(self) >= 2 * MAX_REMEMBERED:
+                self.clear()
+            self[text] = found
+        return found
+
+
 _memory = _Memory()
-_single: set[str] = set()  # chunks known to be one token, wherever they stand
+_spaced = _Spaced()
 
 
 def chunks(text: str) -> list[Chunk]:
     """Return the chunks of `text`, in order."""
-    found = list(map(_memory.__getitem__, text.split()))
-    if any(map(_JOINED, found)):
-        for position in (position for position, chunk in enumerate(found) if chunk.joined):
-            near = found[max(position - 1, 0) : position + 2]
-            if any(rules().may_join(left, right) for left, right in pairwise(near)):
-                return _chunks_in_context(text)
+    pieces = text.split()
+    found = list(map(_memory.__getitem__, pieces))
+    if any(map(_JOINED, found)) and _may_join(
+        pieces, [position for position, chunk in enumerate(found) if chunk.joined]
+    ):
+        return _chunks_in_context(text)
     return found
 
 
-def spaced(text: str) -> str:
-    """Return the tokens of `text` with one space between them.
+def words(text: str) -> list[str]:
+    """Return the tokens of `text`, in order."""
+    found = spaced(text)
+    return found.split(" ") if found else []
 
-    Most chunks are one token, so only the others of the text's distinct ones are looked at.
-    """
-    words = text.split()
-    new = set(words).difference(_single)
-    is_word = rules().is_word
-    single = {word for word in new if len(word) <= MAX_REMEMBERED_CHARS and is_word(word)}
-    split: dict[str, str] = {}
-    for word in new - single:
-        chunk = _memory[word]
-        if chunk.joined:
-            return " ".join(chain.from_iterable(chunk.tokens for chunk in chunks(text)))
-        if len(chunk.tokens) > 1:
-            split[word] = " ".join(chunk.tokens)
-    if len(_single) + len(single) > MAX_REMEMBERED:
-        _single.clear()
-    _single.update(islice(single, MAX_REMEMBERED))
-    return " ".join(map(split.get, words, words) if split else words)
+
+def spaced(text: str) -> str:
+    """Return the tokens of `text` with one space between them."""
+    pieces = text.split()
+    found = " ".join(map(_spaced.__getitem__, pieces))
+    if _JOINING not in found:
+        return found
+    joined = {position for position, piece in enumerate(pieces) if _spaced[piece] == _JOINING}
+    if _may_join(pieces, sorted(joined)):
+        return " ".join(chain.from_iterable(chunk.tokens for chunk in _chunks_in_context(text)))
+    return " ".join(
+        [
+            " ".join(_memory[piece].tokens) if position in joined else _spaced[piece]
+            for position, piece in enumerate(pieces)
+        ]
+    )
 
 
 def count_sentences(text: str) -> int:
@@ -378,6 +367,20 @@ def count_sentences(text: str) -> int:
             count += 1
             ended = 0
     return count
+
+
+def _may_join(pieces: Sequence[str], joined: Sequence[int]) -> bool:
+    """Tell whether an exception could reach from a chunk with joined tokens into a neighbour.
+
+    Args:
+        pieces: the chunks of a text.
+        joined: the places of those with joined tokens.
+    """
+    for position in joined:
+        near = [_memory[piece] for piece in pieces[max(position - 1, 0) : position + 2]]
+        if any(rules().may_join(left, right) for left, right in pairwise(near)):
+            return True
+    return False
 
 
 def _chunks_in_context(text: str) -> list[Chunk]:

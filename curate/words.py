@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable
 from functools import cache, cached_property, lru_cache
 from importlib.util import find_spec
-from itertools import chain
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from . import tokens
@@ -65,6 +65,8 @@ class Words(ABC):
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self._top_ngram_chars: dict[int, int] = {}
+        self._duplicate_ngram_chars: dict[int, int] = {}
 
     @cached_property
     def words(self) -> list[str]:
@@ -74,19 +76,57 @@ class Words(ABC):
     @cached_property
     def counts(self) -> Counts:
         """How many words of which kind."""
-        return self._count()
+        times, is_made_of_marks = self._times, self._marks().issuperset
+        marked = [word for word in times if not word.isalpha()]
+        symbols = [word for word in marked if is_made_of_marks(word)]
+        num_symbols = sum([times[word] for word in symbols])
+        symbol_chars = sum([times[word] * len(word) for word in symbols])
+        letterless = sum([times[word] for word in marked if not any(map(str.isalpha, word))])
+        num_words, chars = len(self.words), sum(map(len, self.words))
+        return Counts(
+            num_words, num_words - num_symbols, chars - symbol_chars, num_words - letterless
+        )
 
     @abstractmethod
     def _find_words(self) -> list[str]: ...
 
     @abstractmethod
-    def _count(self) -> Counts: ...
+    def _marks(self) -> frozenset[str]:
+        """Return the punctuation marks of which a word that is none is made."""
+
+    @cached_property
+    def _times(self) -> Counter[str]:
+        """How often each word occurs, in the order of their first occurrences."""
+        return Counter(self.words)
 
     def top_ngram_chars(self, n: int) -> int:
         """Return the characters that the most frequent n-gram takes up, spaces within it included.
 
         Of n-grams equally frequent the first in the text counts.
         """
+        if n not in self._top_ngram_chars:
+            self._top_ngram_chars[n] = self._count_top_ngram_chars(n)
+        return self._top_ngram_chars[n]
+
+    def bound_of_top_ngram_chars(self, n: int) -> int:
+        """Return what `top_ngram_chars` does not exceed, told by the words alone.
+
+        An n-gram is no more frequent than any of its words, and most long words are rare.
+        """
+        counts, lengths = self._longest_of_frequency
+        return int((counts * (n * (lengths + 1) - 1)).max(initial=0))
+
+    def duplicate_ngram_chars(self, n: int) -> int:
+        """Return the characters of n-grams that occurred before, none counted twice.
+
+        As in the reference n-grams are compared with their words run together, and after a
+        duplicate the search goes on behind it.
+        """
+        if n not in self._duplicate_ngram_chars:
+            self._duplicate_ngram_chars[n] = self._count_duplicate_ngram_chars(n)
+        return self._duplicate_ngram_chars[n]
+
+    def _count_top_ngram_chars(self, n: int) -> int:
         import numpy as np
 
         num_ngrams = len(self.words) - n + 1
@@ -101,28 +141,24 @@ class Words(ABC):
         start = int(np.isin(keys, top).argmax())
         return (int(self._starts[start + n] - self._starts[start]) + n - 1) * count
 
-    def duplicate_ngram_chars(self, n: int) -> int:
-        """Return the characters of n-grams that occurred before, none counted twice.
-
-        As in the reference n-grams are compared with their words run together, and after a
-        duplicate the search goes on behind it.
-        """
+    def _count_duplicate_ngram_chars(self, n: int) -> int:
         import numpy as np
 
         num_ngrams = len(self.words) - n + 1
         if num_ngrams <= 1:
             return 0
-        joined, hashes, unshift = self._prefix_hashes
-        starts, ends = self._starts[:num_ngrams], self._starts[n:]
-        keys = (hashes[ends] - hashes[starts]) * unshift[starts]
+        joined, hashes, unshift = self._word_hashes
+        keys = (hashes[n:] - hashes[:num_ngrams]) * unshift[:num_ngrams]
         ordered = np.sort(keys)
         repeated = ordered[1:][ordered[1:] == ordered[:-1]]
         if not len(repeated):
             return 0
+        nearest = repeated[np.minimum(np.searchsorted(repeated, keys), len(repeated) - 1)]
+        starts, ends = self._starts[:num_ngrams], self._starts[n:]
         # Equal hashes only say where to look: the text decides.
         seen: set[str] = set()
         chars = position = 0
-        for index in np.flatnonzero(np.isin(keys, repeated)).tolist():
+        for index in np.flatnonzero(nearest == keys).tolist():
             if index < position:
                 continue
             ngram = joined[starts[index] : ends[index]]
@@ -134,10 +170,20 @@ class Words(ABC):
         return chars
 
     @cached_property
+    def _longest_of_frequency(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """How often each word occurs, and the length of the longest that occurs as often."""
+        import numpy as np
+
+        counts = np.fromiter(self._times.values(), dtype=np.int64, count=len(self._times))
+        lengths = np.fromiter(map(len, self._times), dtype=np.int64, count=len(self._times))
+        order = np.argsort(-counts)
+        return counts[order], np.maximum.accumulate(lengths[order])
+
+    @cached_property
     def _ids(self) -> NDArray[np.int64]:
         import numpy as np
 
-        known = {word: number for number, word in enumerate(dict.fromkeys(self.words))}
+        known = {word: number for number, word in enumerate(self._times)}
         ids = map(known.__getitem__, self.words)
         return np.fromiter(ids, dtype=np.int64, count=len(self.words))
 
@@ -168,8 +214,8 @@ class Words(ABC):
         return keys + ids[n - 1 :]
 
     @cached_property
-    def _prefix_hashes(self) -> tuple[str, NDArray[np.uint64], NDArray[np.uint64]]:
-        """Words run together, a rolling hash of each prefix, and factors that shift it to 0."""
+    def _word_hashes(self) -> tuple[str, NDArray[np.uint64], NDArray[np.uint64]]:
+        """Words run together, a rolling hash up to each word, and factors that shift it to 0."""
         import numpy as np
 
         joined = "".join(self.words)
@@ -182,38 +228,23 @@ class Words(ABC):
         powers[:] = _HASH_BASE_INVERSE
         powers[0] = 1
         np.multiply.accumulate(powers, out=powers)
-        return joined, hashes, powers
+        return joined, hashes[self._starts], powers[self._starts]
 
 
 class _CurrentWords(Words):
     def _find_words(self) -> list[str]:
-        return self._summary[0]
+        return tokens.words(self.text)
 
-    def _count(self) -> Counts:
-        return self._summary[1]
-
-    @cached_property
-    def _summary(self) -> tuple[list[str], Counts]:
-        """Words and counts; the chunks, which take more memory, are let go."""
-        chunks = tokens.chunks(self.text)
-        if not chunks:
-            return [], Counts(0, 0, 0, 0)
-        found, _, num_symbols, symbol_chars, num_alphabetic, *_ = zip(*chunks, strict=True)
-        words = list(chain.from_iterable(found))
-        chars = sum(map(len, words)) - sum(symbol_chars)
-        counts = Counts(len(words), len(words) - sum(num_symbols), chars, sum(num_alphabetic))
-        return words, counts
+    def _marks(self) -> frozenset[str]:
+        return tokens.rules().symbols
 
 
 class _V1Words(Words):
     def _find_words(self) -> list[str]:
         return _v1_tokenizers().words(self.text)
 
-    def _count(self) -> Counts:
-        punctuation = tokens.rules().punctuation
-        lengths = [len(word) for word in self.words if not punctuation.issuperset(word)]
-        alphabetic = sum([any(map(str.isalpha, word)) for word in self.words])
-        return Counts(len(self.words), len(lengths), sum(lengths), alphabetic)
+    def _marks(self) -> frozenset[str]:
+        return tokens.rules().punctuation
 
 
 class _V1Tokenizers:

@@ -15,7 +15,7 @@ BOUNDED = {
     "formatters/page_forms.py": "lines of at most 40 characters",
     "formatters/pdf_normalize.py": "replaced once, where it was seen to match",
     "formatters/pdf_lines.py": "only looked for at the start of a line",
-    "tokens.py:71": "a window of the text's end",
+    "tokens.py:67": "a window of the text's end",
 }
 
 

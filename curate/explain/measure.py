@@ -1,9 +1,10 @@
 """Every value that a filter measures of a document, also those it never came to.
 
 A filter stops at the first rule that a document breaks. Here each rule is asked alone: the filter
-is copied with the limit of that rule where no value reaches and all others where any does, so that
-its answer is a drop that carries the measured value. It needs no help from the filter: limits are
-fields named `min_...` or `max_...`, numbers or pairs (n, number), as in every filter of curate.
+is copied with the limit of that rule where no value reaches and all others off, or where any value
+does, so that its answer is a drop that carries the measured value. It needs no help from the
+filter: limits are fields named `min_...` or `max_...`, numbers or pairs (n, number), as in every
+filter of curate.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any, Literal
 from ..document import Document
 from ..steps import Drop, Filter, Formatter, Step
 
-# Measuring costs twice what filtering does, so a run measures the first documents of each unit and
+# Measuring costs about what filtering does, so a run measures the first documents of each unit and
 # then one in so many: enough for a histogram. With --annotate it measures all.
 FIRST = 200
 EVERY = 16
@@ -177,13 +178,15 @@ def _limits(step: Filter) -> Iterator[tuple[str, Any]]:
             yield field.name, value
 
 
-def _probe(step: Filter, rule: Rule, rules: Sequence[Rule]) -> Filter:
+def _probe(step: Any, rule: Rule, rules: Sequence[Rule]) -> Filter:
     """Return a copy of the filter whose rule always drops, and no other limit ever does."""
-    probe = copy.copy(step)
+    probe: Filter = copy.copy(step)
+    may_be_off = {field.name for field in dataclasses.fields(step) if "None" in str(field.type)}
     for name, value in _limits(step):
         open_limit = -_INFINITY if name.startswith("min_") else _INFINITY
         if value is not None and not isinstance(value, tuple):
-            object.__setattr__(probe, name, open_limit)  # a copy of a frozen dataclass
+            off = None if name in may_be_off else open_limit
+            object.__setattr__(probe, name, off)  # a copy of a frozen dataclass
         elif isinstance(value, tuple):
             object.__setattr__(probe, name, ())
     shut = _INFINITY if rule.direction == "min" else -_INFINITY

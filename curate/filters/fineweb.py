@@ -64,21 +64,24 @@ class FineWebQualityFilter(EnglishFilter):
             terminal = _V1_TERMINAL_PUNCTUATION
         else:
             terminal, lines = terminal_punctuation(), with_text
-        punctuated = sum([line[-1:] in terminal for line in lines]) / len(lines)
         minimum = self.min_punctuated_line_ratio
-        if minimum is not None and self._beyond(minimum, punctuated):
-            return Drop("too_few_punctuated_lines", punctuated, minimum)
-        short = sum([len(line) <= self.short_line_length for line in lines]) / len(lines)
-        if self.max_short_line_ratio is not None and self._beyond(short, self.max_short_line_ratio):
-            return Drop("too_many_short_lines", short, self.max_short_line_ratio)
+        if minimum is not None:
+            punctuated = sum([line[-1:] in terminal for line in lines]) / len(lines)
+            if self._beyond(minimum, punctuated):
+                return Drop("too_few_punctuated_lines", punctuated, minimum)
+        if self.max_short_line_ratio is not None:
+            short = sum([len(line) <= self.short_line_length for line in lines]) / len(lines)
+            if self._beyond(short, self.max_short_line_ratio):
+                return Drop("too_many_short_lines", short, self.max_short_line_ratio)
         return None
 
     def _reject_repeats(self, text: str, lines: list[str]) -> Drop | None:
         num_newlines = text.count("\n")
-        duplicate = duplicates(lines)[1] / (len(text) - num_newlines)
         maximum = self.max_duplicate_line_char_ratio
-        if maximum is not None and self._beyond(duplicate, maximum):
-            return Drop("duplicate_line_char_ratio", duplicate, maximum)
+        if maximum is not None:
+            duplicate = duplicates(lines)[1] / (len(text) - num_newlines)
+            if self._beyond(duplicate, maximum):
+                return Drop("duplicate_line_char_ratio", duplicate, maximum)
         if self.max_newlines_per_word is None:
             return None
         newlines = num_newlines / len(analyse(text, self.rules).words)

@@ -85,9 +85,13 @@ class GopherRepetitionFilter(EnglishFilter):
     def _reject_parts(self, text: str) -> Drop | None:
         # DIFFERS: the paper does not say what ends a line. datatrove 0.2.0 took every line
         # separator of Unicode, so that blank lines are each other's duplicates; 0.10 takes "\n+".
-        lines = text.splitlines() if self.rules == "v1" else _LINE_BREAK.split(text)
-        paragraphs = _PARAGRAPH_BREAK.split(text.strip())
-        for kind, parts, max_ratio, max_char_ratio in (
+        def lines() -> list[str]:
+            return text.splitlines() if self.rules == "v1" else _LINE_BREAK.split(text)
+
+        def paragraphs() -> list[str]:
+            return _PARAGRAPH_BREAK.split(text.strip())
+
+        for kind, find, max_ratio, max_char_ratio in (
             (
                 "paragraph",
                 paragraphs,
@@ -96,6 +100,9 @@ class GopherRepetitionFilter(EnglishFilter):
             ),
             ("line", lines, self.max_duplicate_line_ratio, self.max_duplicate_line_char_ratio),
         ):
+            if max_ratio is None and max_char_ratio is None:
+                continue
+            parts = find()
             count, chars = duplicates(parts)
             ratio, char_ratio = count / len(parts), chars / len(text)
             if max_ratio is not None and ratio > max_ratio:
@@ -107,6 +114,8 @@ class GopherRepetitionFilter(EnglishFilter):
     def _reject_ngrams(self, doc: Document) -> Drop | None:
         words = self.words_of(doc)
         for n, threshold in self.max_top_ngram_char_ratio:
+            if words.bound_of_top_ngram_chars(n) / len(doc.text) <= threshold:
+                continue
             ratio = words.top_ngram_chars(n) / len(doc.text)
             if ratio > threshold:
                 return Drop(f"top_{n}_gram", ratio, threshold)
@@ -179,22 +188,26 @@ class GopherQualityFilter(EnglishFilter):
         )
 
     def _reject_marks(self, text: str, num_words: int) -> Drop | None:
-        hashes = text.count("#") / num_words
-        if self.max_hash_ratio is not None and hashes > self.max_hash_ratio:
-            return Drop("too_many_hashes", hashes, self.max_hash_ratio)
-        ellipses = (text.count("...") + text.count("…")) / num_words
-        if self.max_ellipsis_ratio is not None and ellipses > self.max_ellipsis_ratio:
-            return Drop("too_many_ellipses", ellipses, self.max_ellipsis_ratio)
+        if self.max_hash_ratio is not None:
+            hashes = text.count("#") / num_words
+            if hashes > self.max_hash_ratio:
+                return Drop("too_many_hashes", hashes, self.max_hash_ratio)
+        if self.max_ellipsis_ratio is not None:
+            ellipses = (text.count("...") + text.count("…")) / num_words
+            if ellipses > self.max_ellipsis_ratio:
+                return Drop("too_many_ellipses", ellipses, self.max_ellipsis_ratio)
         return None
 
     def _reject_lines(self, text: str) -> Drop | None:
         lines = text.splitlines()
-        bullets = sum([line.lstrip().startswith(("•", "-")) for line in lines]) / len(lines)
-        if self.max_bullet_line_ratio is not None and bullets > self.max_bullet_line_ratio:
-            return Drop("too_many_bullet_lines", bullets, self.max_bullet_line_ratio)
-        ellipses = sum([line.rstrip().endswith(("...", "…")) for line in lines]) / len(lines)
-        if self.max_ellipsis_line_ratio is not None and ellipses > self.max_ellipsis_line_ratio:
-            return Drop("too_many_ellipsis_lines", ellipses, self.max_ellipsis_line_ratio)
+        if self.max_bullet_line_ratio is not None:
+            bullets = sum([line.lstrip().startswith(("•", "-")) for line in lines]) / len(lines)
+            if bullets > self.max_bullet_line_ratio:
+                return Drop("too_many_bullet_lines", bullets, self.max_bullet_line_ratio)
+        if self.max_ellipsis_line_ratio is not None:
+            ellipses = sum([line.rstrip().endswith(("...", "…")) for line in lines]) / len(lines)
+            if ellipses > self.max_ellipsis_line_ratio:
+                return Drop("too_many_ellipsis_lines", ellipses, self.max_ellipsis_line_ratio)
         return None
 
     def _reject_words(self, doc: Document) -> Drop | None:
