@@ -19,6 +19,7 @@ HOSTILE = {
     "an attribute of many megabytes": '<div class="' + "x-y " * (2 * MEGA) + '">' + END,
     "an attribute name of many megabytes": "<div " + "y" * (2 * MEGA) + ">" + END,
     "a row of equals signs": "<div " + "=" * (2 * MEGA) + ">" + END,
+    "a quote in a name": '<x-"a b">x' * 1_000 + END,
     "many different classes": "".join(f'<div class="a{i} b{i}c">x</div>' for i in range(10_000))
     + END,
     "a list without ends": "<ul>" + "<li>x" * 20_000 + "</ul>" + END,

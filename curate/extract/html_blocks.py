@@ -15,6 +15,7 @@ from itertools import repeat
 
 from .html_arrays import Arrays, arrays_of
 from .html_known import (
+    ALIKE,
     DROPPED,
     END,
     IMAGE,
@@ -24,7 +25,6 @@ from .html_known import (
     LINKED,
     META,
     NOTHING,
-    NUMBER,
     PART_END,
     PART_START,
     PRE,
@@ -44,6 +44,7 @@ _MAX_DEPTH = 400
 _BARRIERS = frozenset(("table", "td", "th", "caption", "html"))
 _ROWS = frozenset(("tr", "tbody", "thead", "tfoot"))
 _HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
+_LEFT_OPEN = _HEADINGS | {"p", "svg"}
 
 
 @dataclass
@@ -104,7 +105,7 @@ def read_page(
     paths: dict[int, int] = {0: 0}
     cuts = Cuts(source.encode() if isinstance(source, str) else source)
     tags = Tags(cuts)
-    known, meet = tags.known, tags.meet
+    known, meet, alike = tags.known, tags.meet, ALIKE
 
     # The elements that are open, the root first, which nothing closes: name and state of each, and
     # the nodes of the first of them. An element becomes a node with its first block.
@@ -112,6 +113,7 @@ def read_page(
     states = [0]
     stack = [0]
     pieces: list[bytes] = []
+    numbers: list[tuple[int, int, int, int, int]] = []  # of each block
     link_at = -1  # how many elements were open when a link began, -1 outside links
     link_chars = links = breaks = images = 0
     has_ended = is_parted = False  # an inline element ended, and another began, since the last text
@@ -136,19 +138,21 @@ def read_page(
                 text = " ".join(text.split())
             if text:
                 number = len(texts)
+                parent = stack[-1]
+                path = path_of[parent]
                 for entered in states[len(stack) :]:
-                    parent = stack[-1]
-                    stack.append(len(parents))
+                    node = len(parents)
+                    stack.append(node)
                     parents.append(parent)
                     starts.append(number)
                     ends.append(0)
-                    path_of.append(paths.setdefault(path_of[parent] << 32 | entered, len(paths)))
+                    path = paths.setdefault(path << 32 | entered, len(paths))
+                    path_of.append(path)
+                    parent = node
                 texts.append(text)
-                page.link_chars.append(link_chars if link_chars < len(text) else len(text))
-                page.num_links.append(links)
-                page.nodes.append(stack[-1])
-                page.breaks.append(breaks)
-                page.images.append(images)
+                if link_chars > len(text):
+                    link_chars = len(text)
+                numbers.append((link_chars, links, parent, breaks, images))
                 images = 0
         link_chars = breaks = 0
         links = int(link_at >= 0)
@@ -167,8 +171,11 @@ def read_page(
     for tag, closed, text in map(bytes.partition, cuts.rest, repeat(b">")):
         fact = known.get(tag) if closed else None
         if fact is None:
-            fact, text = meet(tag, closed, text)
-        action, told, number = fact
+            # None of its attributes is open, and none matters.
+            fact = alike.get(tag.partition(b" ")[0])
+            if fact is None or not closed or tag.count(b'"') & 1 or b"'" in tag:
+                fact, text = meet(tag, closed, text)
+        action, told, own_state = fact
         if action <= END:
             if pieces:
                 flush()
@@ -194,25 +201,25 @@ def read_page(
                 elif told in _HEADINGS and top in _HEADINGS:
                     close(len(names) - 1)
             else:
-                name, is_item, is_heading, closes, is_empty, state = told
+                name, closes, is_empty = told
                 # A block ends a paragraph, a heading another, and any block a drawing left open.
-                if top == "p" or top == "svg" or (is_heading and top in _HEADINGS):
+                if top in _LEFT_OPEN and (top not in _HEADINGS or name in _HEADINGS):
                     close(len(names) - 1)
                 if closes:
-                    ended, barriers = closes
+                    ended, barriers, is_nearest = closes
                     depth = len(names) - 1
                     lowest = 0
                     while depth > 0 and names[depth] not in barriers:
                         if names[depth] in ended:
                             lowest = depth
-                            if is_item:
+                            if is_nearest:
                                 break
                         depth -= 1
                     if lowest:
                         close(lowest)
                 if len(names) <= _MAX_DEPTH and not is_empty:
                     names.append(name)
-                    state |= number << NUMBER | states[-1] & (PRE | DROPPED)
+                    state = own_state | states[-1] & (PRE | DROPPED)
                     states.append(state if link_at < 0 else state | LINKED)
         elif action == NOTHING:
             pass
@@ -268,10 +275,13 @@ def read_page(
         flush()
     close(1)
     ends[0] = len(texts)
+    if numbers:
+        by_block = map(list, zip(*numbers, strict=True))
+        page.link_chars, page.num_links, page.nodes, page.breaks, page.images = by_block
     judge = scores if isinstance(scores, Judge) else Judge(scores)
     page.paths = read_paths(list(paths), tags.elements, judge, keep_names)
     page.tags = list(map(page.paths.tags.__getitem__, path_of))
-    page.places = page.paths.places[path_of].tolist()
+    page.places = list(map(page.paths.places.tolist().__getitem__, path_of))
     return page
 
 

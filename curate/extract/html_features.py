@@ -175,7 +175,7 @@ def features(page: Page, word_scores: Mapping[str, float]) -> Floats:
     per_node = sums.take(ends, axis=1) - sums.take(starts, axis=1)
     sizes = np.maximum(ends - starts, 1)
     held = np.maximum(per_node[0], 1e-9)
-    around = np.stack(
+    around = np.asarray(
         (
             *(held, sizes, per_node[1] / held, held / total, held / sizes, all_own, all_tags),
             *(per_node[3] / sizes, per_node[2] / sizes),
@@ -188,7 +188,7 @@ def features(page: Page, word_scores: Mapping[str, float]) -> Floats:
     same = np.maximum(np.bincount(at.shapes), 1)
     same_words = np.maximum(np.bincount(at.shapes, words), 1)
     same_links = np.bincount(at.shapes, link_words)
-    by_shape = np.stack((same, same_words / same, same_links / same_words, same_words / total))
+    by_shape = np.asarray((same, same_words / same, same_links / same_words, same_words / total))
     table.add_rows(by_shape.take(at.shapes, axis=1))
 
     # The element with the most running text, as readability looks for it.
@@ -217,12 +217,12 @@ def features(page: Page, word_scores: Mapping[str, float]) -> Floats:
         *(count, total, sums[1, -1] / total, title / count),
         *(per_node[0, top] / total, begin / count, end / count),
         *(page.tags.count(tag) for tag in ("article", "p", "li")),
-        (places & IN_COMMENT != 0).mean(),
-        (places & IN_HIDDEN != 0).mean(),
+        np.count_nonzero(places & IN_COMMENT) / count,
+        np.count_nonzero(places & IN_HIDDEN) / count,
         words[words >= 15].sum() / total,
-        (kinds[_MONEY] > 0).mean(),
-        (heading & (tags == TAG_NUMBERS["h1"])).sum(),
-        (heading & (link_share > 0.5)).sum(),
+        np.count_nonzero(kinds[_MONEY]) / count,
+        np.count_nonzero(heading & (tags == TAG_NUMBERS["h1"])),
+        np.count_nonzero(heading & (link_share > 0.5)),
         *kind_of_page(page),
     )
     return table.rows()

@@ -26,25 +26,26 @@ START, END, NOTHING, LINK_START, LINK_END, LINE, RULE, IMAGE, META, TIME, RAW, S
 PART_START, PART_END = 12, 13  # of an inline element that may be laid out apart
 # State of an open element: is it in a link, in <pre>, in what is dropped, and its number.
 LINKED, PRE, DROPPED, NUMBER = 1, 2, 4, 3
-_CLOSED_BY = {
-    "li": (frozenset(("li",)), frozenset(("ul", "ol", "menu", "dir"))),
-    "dt": (frozenset(("dt", "dd")), frozenset(("dl",))),
-    "dd": (frozenset(("dt", "dd")), frozenset(("dl",))),
-    "tr": (frozenset(("tr", "td", "th", "caption")), frozenset(("table",))),
-    "td": (frozenset(("td", "th")), frozenset(("table", "tr"))),
-    "th": (frozenset(("td", "th")), frozenset(("table", "tr"))),
-    "tbody": (frozenset(("tbody", "thead", "tfoot", "tr", "td", "th")), frozenset(("table",))),
-    "thead": (frozenset(("tbody", "thead", "tfoot", "tr", "td", "th")), frozenset(("table",))),
-    "tfoot": (frozenset(("tbody", "thead", "tfoot", "tr", "td", "th")), frozenset(("table",))),
+_OWN = PRE | DROPPED
+# What a start ends of what is open, what that does not reach across, and is it the nearest alone.
+_Closes = tuple[frozenset[str], frozenset[str], bool]
+_OPEN_CELLS = frozenset(("td", "th"))
+_OPEN_ROWS = frozenset(("tbody", "thead", "tfoot", "tr", "td", "th"))
+_IN_TABLE = frozenset(("table",))
+_CLOSED_BY: dict[str, _Closes] = {
+    "li": (frozenset(("li",)), frozenset(("ul", "ol", "menu", "dir")), True),
+    **dict.fromkeys(("dt", "dd"), (frozenset(("dt", "dd")), frozenset(("dl",)), True)),
+    "tr": (frozenset(("tr", "td", "th", "caption")), _IN_TABLE, False),
+    **dict.fromkeys(("td", "th"), (_OPEN_CELLS, frozenset(("table", "tr")), False)),
+    **dict.fromkeys(("tbody", "thead", "tfoot"), (_OPEN_ROWS, _IN_TABLE, False)),
 }
 
 
-# What a start tag says: name, is it an item, a heading, what it ends of what is open and what that
-# does not reach across, is nothing in it, and the state that it begins.
-Element = tuple[str, bool, bool, tuple[frozenset[str], frozenset[str]] | None, bool, int]
-# What to do; what the tag says: an Element, the name that ends, or attributes; and the number of an
-# element's tag in Tags.elements.
+# What to do; what the tag says: an Element, the name that ends, or attributes; and the state that
+# begins, with the number of the element's tag in Tags.elements.
 Fact = tuple[int, Any, int]
+# Name, what it ends of what is open, is nothing in it.
+Element = tuple[str, "_Closes | None", bool]
 _NOTHING: Fact = (NOTHING, None, 0)
 _PART: Fact = (PART_START, None, 0)
 _PART_END: Fact = (PART_END, None, 0)
@@ -53,8 +54,10 @@ _LINK: Fact = (LINK_START, None, 0)
 _ELEMENTS = frozenset((BLOCK, CELL, ITEM, HEADING, DROP))
 # Every tag without attributes, and the elements among them; the first is the root.
 _BARE: dict[bytes, Fact] = {}
-_BARE_ELEMENTS: list[tuple[str, bytes]] = [("", b"")]
-# What the tags say of which the walk needs no attributes, by name.
+_BARE_ELEMENTS: list[tuple[str, bytes, bool]] = [("", b"", True)]
+# What the tags say of which the walk needs no attributes, by name: those that are all alike to it,
+# and others.
+ALIKE: dict[bytes, Fact] = {}
 _QUICK: dict[bytes, Fact] = {}
 
 
@@ -63,7 +66,8 @@ class Tags:
 
     Attributes:
         known: what was found of each, as it is written between "<" and ">".
-        elements: name and tag of each element that is written in another way.
+        elements: name and tag of each element that is written in another way, and is_plain of
+            what comes after the name.
     """
 
     def __init__(self, cuts: Cuts) -> None:
@@ -79,16 +83,18 @@ class Tags:
         """
         first, _, rest = tag.partition(b" ")
         quick = _QUICK.get(first)
-        if quick and closed and not tag.count(b'"') & 1 and b"'" not in tag:
+        if quick and closed and is_plain(tag):
             # None of its attributes is open.
-            action, told, _ = quick
+            action, told, state = quick
             if action == START:
-                quick = self.known[tag] = self._element(told, tag)
+                quick = self.known[tag] = self._element(told, state & _OWN, tag, True)
             elif action == META:
                 quick = META, text_of(rest), 0
-            elif action == RAW:
+            else:
                 quick = RAW, (told[0], text_of(rest)), 0
             return quick, text  # what is no element may as well be met again
+        if closed and tag.startswith(b"!--") and tag.endswith(b"--", 3):
+            return _NOTHING, text
         tag, size, text = self._cuts.read(tag + closed + text)
         if not size:
             return (STRAY if tag else NOTHING, None, 0), text
@@ -99,23 +105,27 @@ class Tags:
             if name[0] == "/":
                 known = _end(name[1:])
             elif kind in _ELEMENTS:
-                known = self._element(_element(name, kind), tag)
+                known = self._element(*_element(name, kind), tag, is_plain(tag[len(name) :]))
             else:
                 known = _other(name, kind, source)
             self.known[tag] = known
         return known, text
 
-    def _element(self, element: Element, tag: bytes) -> Fact:
-        name, is_item, is_heading, closes, _, state = element
+    def _element(self, told: Element, state: int, tag: bytes, plain: bool) -> Fact:
         if state & DROPPED and tag.endswith(b"/"):
-            element = name, is_item, is_heading, closes, True, state
-        self.elements.append((name, tag))
-        return START, element, len(self.elements) - 1
+            told = *told[:2], True
+        self.elements.append((told[0], tag, plain))
+        return START, told, state | len(self.elements) - 1 << NUMBER
 
 
-def _element(name: str, kind: int) -> Element:
+def is_plain(tag: bytes) -> bool:
+    """Tell whether a tag, or a part of it, has only double quotes, each with its end."""
+    return not tag.count(b'"') & 1 and b"'" not in tag
+
+
+def _element(name: str, kind: int) -> tuple[Element, int]:
     state = DROPPED if kind == DROP else PRE if PLACE_OF_TAG.get(name, 0) & IN_PRE else 0
-    return name, kind == ITEM, kind == HEADING, _CLOSED_BY.get(name), False, state
+    return (name, _CLOSED_BY.get(name), False), state
 
 
 def _other(name: str, kind: int, source: str) -> Fact:
@@ -154,13 +164,16 @@ def _read_bare() -> None:
     for name, kind in PLAIN.items():
         tag = name.encode()
         if kind in _ELEMENTS:
-            _BARE_ELEMENTS.append((name, tag))
-            fact: Fact = START, _element(name, kind), len(_BARE_ELEMENTS) - 1
+            _BARE_ELEMENTS.append((name, tag, True))
+            element, state = _element(name, kind)
+            fact: Fact = START, element, state | len(_BARE_ELEMENTS) - 1 << NUMBER
         else:
             fact = _other(name, kind, "")
         _BARE[tag] = fact
         _BARE[b"/" + tag] = _end(name)
-        if fact[0] in (START, NOTHING, LINK_START, IMAGE, PART_START, META, RAW):
+        if fact[0] in (NOTHING, LINK_START, IMAGE, PART_START):
+            ALIKE[tag] = fact
+        elif fact[0] in (START, META, RAW):
             _QUICK[tag] = fact
 
 

@@ -28,7 +28,7 @@ from .html_tags import IN_BUTTON, IN_COMMENT, IN_FORM, IN_HIDDEN, IN_NAV
 
 MODEL_FILE = Path(__file__).parent.parent / "data" / "html_model.npz"
 SCALE = 4096  # leaves are log odds times this
-_CELLS = 24_000  # no array is so large that its memory goes back to the system each time
+_CELLS = 48_000  # no array is so large that its memory goes back to the system each time
 _OFFSETS = (-3, -2, -1, 1, 2, 3)
 _WINDOWS = (2, 5, 25)
 CONTEXT: tuple[str, ...] = (

@@ -44,7 +44,7 @@ class Paths:
 
 def read_paths(
     steps: Sequence[int],
-    elements: Sequence[tuple[str, bytes]],
+    elements: Sequence[tuple[str, bytes, bool]],
     judge: Judge,
     with_names: bool = False,
 ) -> Paths:
@@ -52,7 +52,7 @@ def read_paths(
 
     Args:
         steps: for each path the path before << 32 | state of the element; 0 for the root.
-        elements: name and tag of each element; "" for the root.
+        elements: name and tag of each element, and is the tag plain; "" for the root.
         judge: what their names speak for.
         with_names: remember these.
     """
@@ -61,14 +61,14 @@ def read_paths(
     used = np.flatnonzero(np.bincount(number))
     kinds = np.searchsorted(used, number)
     tags = [elements[number] for number in used.tolist()]
-    named, told = read_attributes([tag[len(name) :] for name, tag in tags])
+    named, told = read_attributes([(tag[len(name) :], plain) for name, tag, plain in tags])
     scores, lasts = judge.judge(named)
     by_path: NDArray[np.float64] = scores[:, kinds]
     own, best, worst = by_path[0], by_path[1], by_path[2]
     # All of the page is not the comment that its <body> may be named after.
     is_in = [
         0 if name in _WHOLE else place | PLACE_OF_TAG.get(name, 0)
-        for (name, _), place in zip(tags, told, strict=True)
+        for (name, _, _), place in zip(tags, told, strict=True)
     ]
     places = integers(is_in)[kinds]
     places[step & LINKED != 0] |= IN_LINK
@@ -77,25 +77,25 @@ def read_paths(
     outer = before = step >> 32
     sums, depths, factor = own, np.ones(len(step), np.int64), _DECAY
     depths[0] = 0
-    while outer.any():
-        best = np.maximum(best, best[outer])
-        worst = np.minimum(worst, worst[outer])
-        places = places | places[outer]
-        depths = depths + depths[outer]
-        sums = sums + factor * sums[outer]
+    while np.count_nonzero(outer):
+        best = np.maximum(best, best.take(outer))
+        worst = np.minimum(worst, worst.take(outer))
+        places = places | places.take(outer)
+        depths = depths + depths.take(outer)
+        sums = sums + factor * sums.take(outer)
         factor *= factor
-        outer = outer[outer]
+        outer = outer.take(outer)
 
     numbers: dict[tuple[str, bytes], int] = {}
     shapes = [
         numbers.setdefault((name, last), len(numbers))
-        for (name, _), last in zip(tags, lasts, strict=True)
+        for (name, _, _), last in zip(tags, lasts, strict=True)
     ]
     signatures = [0]
     known: dict[int, int] = {}
     listed = kinds.tolist()
     for path, kind in zip(before[1:].tolist(), listed[1:], strict=True):
-        shape = signatures[path] << 32 | shapes[kind]
+        shape = signatures[path] * len(tags) + shapes[kind]
         signatures.append(known.setdefault(shape, len(known) + 1))
     names = [tags[kind][0] for kind in listed]
     found = Paths(names, depths, places, own, best, worst, sums, integers(signatures))

@@ -107,8 +107,11 @@ def _order(values: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _put_tails(tails: NDArray[np.float64], page: Page, scores: Mapping[str, float]) -> None:
     """Put mean and least score of the last words of long blocks."""
-    for block, text in enumerate(page.texts):
-        if len(text) >= _LONG:
-            words = _WORD.findall(text[-_TAIL_CHARS:].lower())
-            known = [scores[word] for word in words if word in scores]
-            tails[:, block] = (sum(known) / len(known), min(known)) if known else 0
+    blocks = [block for block, text in enumerate(page.texts) if len(text) >= _LONG]
+    if blocks:
+        found = []
+        for block in blocks:
+            words = _WORD.findall(page.texts[block][-_TAIL_CHARS:].lower())
+            known = [score for score in map(scores.get, words) if score is not None]
+            found.append((sum(known) / len(known), min(known)) if known else (0.0, 0.0))
+        tails[:, blocks] = np.asarray(found).T

@@ -47,10 +47,11 @@ def _all_first_words(texts: list[str]) -> list[list[str]]:
     if not joined.isascii():
         joined = "\0".join([part if part.isascii() else "" for part in parts])
     plain = joined.encode().translate(_PLAIN).decode()
-    return [
-        words.split() if words else first_words(text)
-        for words, text in zip(plain.split("\0"), texts, strict=True)
-    ]
+    found = list(map(str.split, plain.split("\0")))
+    for block, words in enumerate(found):
+        if not words:
+            found[block] = first_words(texts[block])
+    return found
 
 
 def word_columns(page: Page, scores: Mapping[str, float]) -> Columns:
@@ -67,7 +68,7 @@ def word_columns(page: Page, scores: Mapping[str, float]) -> Columns:
     if title or about:
         where = dict.fromkeys(about, 2)
         where.update((word, where.get(word, 0) | 1) for word in title)
-        found_in = np.fromiter(map(where.get, flat, repeat(0)), np.int64, len(flat))
+        found_in = np.frombuffer(bytes(map(where.get, flat, repeat(0))), np.uint8)
         rows = np.flatnonzero(found_in)
         owner, found_in = owners[rows], found_in[rows]
         in_title = np.bincount(owner, found_in & 1, count)

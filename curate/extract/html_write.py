@@ -81,8 +81,10 @@ def _structure(page: Page) -> list[_Structure]:
     A row or a cell inside an item, and the reverse, count by what is nearer.
     """
     found = [(0, 0, 0, 0, 0)]
-    for node in range(1, len(page.tags)):
-        inherited, tag = found[page.parents[node]], page.tags[node]
+    for node, (parent, tag) in enumerate(zip(page.parents, page.tags, strict=True)):
+        if node == 0:
+            continue
+        inherited = found[parent]
         if tag in _STRUCTURAL:
             heading, item, row, cell, depth = inherited
             if tag in _LEVELS:
