@@ -65,6 +65,19 @@ def test_a_stricter_chance_keeps_less() -> None:
     assert sizes[0] == len(_text(EVERYTHING, ARTICLE))
 
 
+def test_a_long_text_that_a_page_lays_out_twice_comes_once() -> None:
+    """Once for wide screens and once for phones; what a page says again, it says again."""
+    lead = "The ferry will run every twenty minutes from June, so that nobody in town has to wait."
+    page = (
+        f"<main><div class=wide><p>{lead}</p></div><section class=phone><p>{lead}</p></section>"
+        f"<ul><li>{lead}<li>{lead}</ul><p>Short.</p><h2>Short.</h2></main>"
+    )
+    text = _text(HtmlExtractor(min_chance=0), page.encode())
+    assert text.splitlines() == [lead, "Short.", "Short."]
+    items = f"<ul><li>{lead}<li>Until May, this:<li>{lead}</ul>"
+    assert _text(HtmlExtractor(min_chance=0), items.encode()).count(lead) == 2
+
+
 def test_plain_text_has_a_line_for_each_piece() -> None:
     assert _text(EVERYTHING, STRUCTURE).splitlines() == [
         "Tea & water",

@@ -46,6 +46,7 @@ _NEVER_COMMENT = IN_NAV | IN_HIDDEN | IN_FORM | IN_BUTTON
 _WORDS = FEATURES.index("words")
 _HEADING = FEATURES.index("place_12")
 _LIMIT = 8  # log odds beyond this are as sure
+_LONG = 80  # characters of a text that is laid out twice, not said twice
 
 
 @dataclass(frozen=True)
@@ -202,7 +203,24 @@ def keep(
         in_comments = (places & IN_COMMENT != 0) & (places & _NEVER_COMMENT == 0)
         links = np.asarray(page.link_chars) * 2 > [len(text) for text in page.texts]
         kept |= in_comments & ~links
-    return [int(block) for block in np.flatnonzero(kept)]
+    return _once(page, np.flatnonzero(kept).tolist())
+
+
+def _once(page: Page, kept: list[int]) -> list[int]:
+    """Leave out long texts that come again in another shape, as on phones or in a teaser.
+
+    What comes again in the same shape, such as an item or a cell, is said again.
+    """
+    shapes: dict[str, int] = {}
+    found = []
+    for block in kept:
+        text = page.texts[block]
+        if len(text) >= _LONG:
+            shape = int(page.arrays.shapes[block])
+            if shapes.setdefault(text, shape) != shape:
+                continue
+        found.append(block)
+    return found
 
 
 def load_model(path: Path = MODEL_FILE) -> Model:
