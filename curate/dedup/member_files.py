@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..columns import column, integers, table
 from ..manifest import Manifest
 from ..pipeline import StageKind
 from .signatures import id_bytes
@@ -88,7 +89,7 @@ def write_members(work: Work, spans: Sequence[Span], members: Members) -> None:
         with work.create(role, work.path(f"{role}.parquet")) as output:
             writer = pq.ParquetWriter(output, _schema(), compression="zstd")
             for group, span in enumerate(filled[start : start + _GROUPS_OF_FILE]):
-                kept = names.take(places[members.canonical[span.members]])
+                kept = names.take(integers(places[members.canonical[span.members]]))
                 table, digest = _rows(span, members, leads[span.members], kept)
                 writer.write_table(table, len(table))
                 work.rows[role] += len(table)
@@ -111,13 +112,14 @@ def _names(
     import pyarrow as pa
 
     text = pa.large_string()
-    parts: dict[str, list[Any]] = {name: [pa.array([], text)] for name in ("cluster", "id", "url")}
+    parts: dict[str, list[Any]] = {name: [pa.nulls(0, text)] for name in ("cluster", "id", "url")}
     for span in spans:
         wanted = span.members.start + np.flatnonzero(leads[span.members])
         if len(wanted):
-            rows = work.table(span.documents, ("id", "url")).take(documents[wanted] - span.base)
+            numbers = integers(documents[wanted] - span.base)
+            rows = work.table(span.documents, ("id", "url")).take(numbers)
             clusters = [cluster_name(one) for one in rows["id"].to_pylist()]
-            parts["cluster"].append(pa.array(clusters, text))
+            parts["cluster"].append(column(clusters, pa.string()).cast(text))
             parts["id"] += rows["id"].cast(text).chunks
             urls = "url" in rows.column_names
             parts["url"] += rows["url"].cast(text).chunks if urls else [pa.nulls(len(rows), text)]
@@ -125,7 +127,7 @@ def _names(
     for name, chunks in parts.items():
         columns[name] = pa.concat_arrays(chunks)
         chunks.clear()
-    return pa.table(columns)
+    return pa.Table.from_arrays(list(columns.values()), names=list(columns))
 
 
 def cluster_name(identifier: str) -> str:
@@ -144,7 +146,6 @@ def _rows(span: Span, members: Members, leads: NDArray[np.bool_], kept: Any) -> 
         leads: which of the unit's members are kept.
         kept: cluster, id and URL of the document that is kept for each.
     """
-    import pyarrow as pa
 
     own, count = span.members, len(kept)
     similarities = members.similarities
@@ -166,7 +167,7 @@ def _rows(span: Span, members: Members, leads: NDArray[np.bool_], kept: Any) -> 
     # Ordinals change with other units; what becomes of the documents here does not.
     told = repr({name: column for name, column in columns.items() if name != "leader"})
     digest = hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:10]
-    return pa.table(columns, schema=_schema()), digest
+    return table(columns, _schema()), digest
 
 
 def _add_originals(
