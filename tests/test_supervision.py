@@ -314,3 +314,50 @@ def test_a_worker_that_waits_for_a_stage_has_closed_the_steps_of_the_last(cli: C
         assert not LocalExecutor(workers).run(plan, stage, units, progress, lambda _: None)
         assert select.select([told], [], [], 60)[0]
     os.close(told)
+
+
+LONGER = """
+def pipeline(paths: str = "in/*.jsonl") -> Pipeline:
+    waited = Stage("wait", source=JsonlReader(paths), steps=(MinLength(),))
+    again = Stage("again", source=waited, steps=(MinLength(min_chars=25),))
+    return Pipeline("longer", output=Stage("last", source=again))
+"""
+
+
+def test_a_worker_without_units_goes_on_with_those_of_the_next_stages(cli: Cli) -> None:
+    """One long unit holds up no other: all that can be done without it is done meanwhile."""
+    definition = (cli.folder / "toy.py").read_text().partition("def pipeline")[0] + LONGER
+    (cli.folder / "longer.py").write_text(definition)
+    write_input(cli.folder, "d", [LONG, WAIT])
+    cli("run", "longer.py", "--out", "calm", "--workers", "1")
+    (cli.folder / "flag").touch()
+    process = cli.start("run", "longer.py", "--out", "early", "--workers", "2")
+
+    def done() -> list[str]:
+        files = (cli.folder / "early" / "stages").glob("last-*/*.json")
+        return sorted(path.name[0] for path in files)
+
+    until(lambda: done() == ["a", "b", "c"], process)
+    stages = cli.status("early")
+    assert [stages[name]["done"] for name in ("wait", "again", "last")] == [3, 3, 3]
+    until(lambda: "wait: d-" in cli("status", "early").stdout, process)
+    (cli.folder / "flag").unlink()
+    output = process.communicate()
+    assert process.returncode == 0, output
+    assert dataset_bytes(cli.folder, "early") == dataset_bytes(cli.folder, "calm")
+
+
+def test_a_unit_that_is_given_up_is_taken_by_no_later_stage(cli: Cli) -> None:
+    """The units of the next stages go on without it, and the dataset is left as it was."""
+    definition = (cli.folder / "toy.py").read_text().partition("def pipeline")[0] + LONGER
+    (cli.folder / "longer.py").write_text(definition)
+    write_input(cli.folder, "d", [LONG, "fail while the flag is there"])
+    (cli.folder / "flag").touch()
+    done = cli("run", "longer.py", "--workers", "2", code=1)
+    assert "1 unit(s) failed" in done.stderr
+    stages = cli.status("runs/longer")
+    assert [stages[name]["done"] for name in ("wait", "again", "last")] == [3, 3, 3]
+    (cli.folder / "flag").unlink()
+    cli("run", "longer.py", "--workers", "2")
+    cli("run", "longer.py", "--workers", "2", "--out", "calm")
+    assert dataset_bytes(cli.folder, "runs/longer") == dataset_bytes(cli.folder, "calm")
