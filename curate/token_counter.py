@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from operator import mul
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,11 +22,17 @@ if TYPE_CHECKING:
 
 _END_OF_TEXT = "<|endoftext|>"
 
+# GPT-2's rules split a text at white space first, of which one space goes with the word after it.
+# Words recur, so each is counted once; the bound is some 40 MB.
+_MOST_REMEMBERED = 1 << 18
+_LONGEST_REMEMBERED = 64
+
 # A long text is counted in pieces, which bounds the memory (200 bytes for each of the text). They
 # are cut where GPT-2's rules always begin a new word, so that the counts are the same: before white
 # space, and after a letter before a digit or a punctuation mark (none of them in _END_OF_TEXT).
 _PIECE_CHARS = 1 << 16
 _SPACE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_WORD = re.compile(rf" ?[^{_SPACE}]+|[{_SPACE}]+(?![^{_SPACE}])|[{_SPACE}]+")
 _CUT = re.compile(
     rf"[^{_SPACE}](?=[{_SPACE}])|[A-Za-z](?=[0-9.,;:/+=_-])|[\u4e00-\u9fa5](?=[、。，！？])"
 )
@@ -63,24 +71,36 @@ class TokenCounter(Annotator):
         self._tokenizer  # noqa: B018 - loads it
 
     def annotate(self, doc: Document) -> None:
-        doc.metadata["token_count"] = sum(map(self._count, self._pieces(doc.text)))
-
-    def _pieces(self, text: str) -> Iterator[str]:
-        """Yield pieces of a text to be counted apart; where to cut is known of GPT-2 only."""
-        start = 0
-        if self.tokenizer == "gpt2":
-            while cut := _CUT.search(text, start + _PIECE_CHARS):
-                yield text[start : cut.end()]
-                start = cut.end()
-        yield text[start:]
+        doc.metadata["token_count"] = self._count(doc.text)
 
     def _count(self, text: str) -> int:
-        try:
-            text.encode()
-        except UnicodeEncodeError:  # a lone surrogate, which the tokenizer refuses
-            text = text.encode("utf-8", "replace").decode()
-        (encoding,) = self._tokenizer.encode_batch_fast([text], add_special_tokens=False)
-        return len(encoding)
+        if self.tokenizer != "gpt2":
+            return sum(self._encode([text]))
+        if _END_OF_TEXT in text:  # one token, whatever is around it
+            return sum(self._encode(list(_pieces(text))))
+        times = Counter(_WORD.findall(text))
+        known = self._known
+        new = [word for word in times if word not in known]
+        if len(known) + len(new) > _MOST_REMEMBERED:
+            known.clear()
+            new = list(times)
+        short = [word for word in new if len(word) <= _LONGEST_REMEMBERED]
+        known.update(zip(short, self._encode(short), strict=True))
+        long = [word for word in new if len(word) > _LONGEST_REMEMBERED]
+        total: int = sum([times.pop(one) * sum(self._encode(list(_pieces(one)))) for one in long])
+        total += sum(map(mul, map(known.__getitem__, times), times.values()))
+        return total
+
+    def _encode(self, texts: list[str]) -> list[int]:
+        """Return the number of tokens of each text."""
+        # A lone surrogate, which the tokenizer refuses, becomes "?".
+        texts = [text.encode("utf-8", "replace").decode() for text in texts]
+        encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        return [len(encoding) for encoding in encodings]
+
+    @cached_property
+    def _known(self) -> dict[str, int]:
+        return {}
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
@@ -103,3 +123,12 @@ class TokenCounter(Annotator):
         tokenizer.no_truncation()
         tokenizer.no_padding()
         return tokenizer
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Yield pieces of a text that GPT-2's tokenizer counts as it counts the whole."""
+    start = 0
+    while cut := _CUT.search(text, start + _PIECE_CHARS):
+        yield text[start : cut.end()]
+        start = cut.end()
+    yield text[start:]

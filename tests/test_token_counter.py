@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
 
 from curate.document import Document
 from curate.errors import DefinitionError
@@ -57,15 +59,32 @@ PIECES = [
 ]
 
 
-@settings(max_examples=20, deadline=None)
+@cache
+def gpt2() -> Tokenizer:
+    tokenizer = Tokenizer(models.BPE.from_file(*GPT2.assets()))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.add_special_tokens([AddedToken("<|endoftext|>")])
+    return tokenizer
+
+
+@settings(max_examples=40, deadline=None)
 @given(st.integers(), st.integers(min_value=1, max_value=len(PIECES)))
 def test_a_text_counted_in_pieces_has_the_tokens_of_the_whole(seed: int, kinds: int) -> None:
-    # Two texts that are too short to be cut, and their sum, which is cut at places that both
-    # have. "a" ends every one of them: white space would go with what follows.
     chosen = random.Random(seed)
     pieces = chosen.sample(PIECES, kinds)
-    part = "".join(chosen.choice(pieces) for _ in range(9_000))[:60_000] + "a"
-    assert count(" " + part + " " + part) == 2 * count(" " + part)
+    text = "".join(chosen.choice(pieces) for _ in range(chosen.choice((9, 900, 18_000))))
+    assert count(text) == len(gpt2().encode(text, add_special_tokens=False))
+
+
+def test_words_are_counted_the_same_when_more_come_than_are_remembered() -> None:
+    parts = [
+        "".join(f" word{n}" for n in range(start, start + 10_000))
+        for start in range(0, 300_000, 10_000)
+    ]
+    step = TokenCounter()
+    one_by_one = [len(encoding) for encoding in gpt2().encode_batch_fast(parts)]
+    assert count("".join(parts), step) == sum(one_by_one)
+    assert [count(part, step) for part in parts[:2]] == one_by_one[:2]
 
 
 def test_megabytes_without_a_space_are_counted() -> None:
