@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from .columns import table
 from .document import Document
 from .steps import Drop, Failure
 from .storage import Output
@@ -48,6 +47,7 @@ class DecisionWriter:
             "double": pa.float64(),
             "list<float>": pa.list_(pa.float32()),
         }
+        self._pa = pa
         self._schema = pa.schema([(name, types[kind]) for name, kind in COLUMNS.items()])
         self._writer = pq.ParquetWriter(
             output,
@@ -97,7 +97,7 @@ class DecisionWriter:
         return outcome
 
     def _flush(self) -> None:
-        self._writer.write_table(table(self._columns, self._schema))
+        self._writer.write_table(self._pa.table(self._columns, schema=self._schema))
         self._columns = {name: [] for name in COLUMNS}
 
     def close(self, measured: Any = None) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from .columns import table
 from .errors import DefinitionError, DocumentError
 
 # A row group holds at most so many documents or bytes of text: what a reader keeps in memory.
@@ -111,13 +110,12 @@ class DocumentWriter:
 
     def _flush(self) -> None:
         try:
-            columns = {name: [row.get(name) for row in self._rows] for name in self._schema.names}
-            written = table(columns, self._schema)
+            table = self._pa.Table.from_pylist(self._rows, schema=self._schema)
         except (self._pa.ArrowInvalid, self._pa.ArrowTypeError) as error:
             raise DefinitionError(
                 f"a column does not hold what its step declares in `columns`: {error}"
             ) from error
-        self._writer.write_table(written)
+        self._writer.write_table(table)
         self._rows, self._bytes = [], 0
 
     def close(self) -> None:

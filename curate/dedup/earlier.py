@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ..columns import integers
 from ..document import open_parquet
 from ..errors import DefinitionError
 from ..manifest import Manifest
@@ -162,7 +161,7 @@ class EarlierRun:
         for unit in sorted(set(units.tolist())):
             with open_input(self.path(unit)) as stream:
                 table = open_parquet(stream).read(["id", "url"], use_threads=False)
-            rows = table.take(integers(ordinals[units == unit] - self.bases[unit]))
+            rows = table.take(ordinals[units == unit] - self.bases[unit])
             urls = rows["url"] if "url" in rows.column_names else pa.nulls(len(rows))
             tables.append(pa.table([rows["id"], urls], ["id", "url"]).cast(names_schema()))
         return pa.concat_tables(tables)

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..columns import column, integers, table
 from ..manifest import Manifest
 from ..pipeline import StageKind
 from .signatures import id_bytes
@@ -89,7 +88,7 @@ def write_members(work: Work, spans: Sequence[Span], members: Members) -> None:
         with work.create(role, work.path(f"{role}.parquet")) as output:
             writer = pq.ParquetWriter(output, _schema(), compression="zstd")
             for group, span in enumerate(filled[start : start + _GROUPS_OF_FILE]):
-                kept = names.take(integers(places[members.canonical[span.members]]))
+                kept = names.take(places[members.canonical[span.members]])
                 table, digest = _rows(span, members, leads[span.members], kept)
                 writer.write_table(table, len(table))
                 work.rows[role] += len(table)
@@ -112,14 +111,13 @@ def _names(
     import pyarrow as pa
 
     text = pa.large_string()
-    parts: dict[str, list[Any]] = {name: [pa.nulls(0, text)] for name in ("cluster", "id", "url")}
+    parts: dict[str, list[Any]] = {name: [pa.array([], text)] for name in ("cluster", "id", "url")}
     for span in spans:
         wanted = span.members.start + np.flatnonzero(leads[span.members])
         if len(wanted):
-            numbers = integers(documents[wanted] - span.base)
-            rows = work.table(span.documents, ("id", "url")).take(numbers)
+            rows = work.table(span.documents, ("id", "url")).take(documents[wanted] - span.base)
             clusters = [cluster_name(one) for one in rows["id"].to_pylist()]
-            parts["cluster"].append(column(clusters, pa.string()).cast(text))
+            parts["cluster"].append(pa.array(clusters, text))
             parts["id"] += rows["id"].cast(text).chunks
             urls = "url" in rows.column_names
             parts["url"] += rows["url"].cast(text).chunks if urls else [pa.nulls(len(rows), text)]
@@ -127,7 +125,7 @@ def _names(
     for name, chunks in parts.items():
         columns[name] = pa.concat_arrays(chunks)
         chunks.clear()
-    return pa.Table.from_arrays(list(columns.values()), names=list(columns))
+    return pa.table(columns)
 
 
 def cluster_name(identifier: str) -> str:
@@ -146,6 +144,7 @@ def _rows(span: Span, members: Members, leads: NDArray[np.bool_], kept: Any) -> 
         leads: which of the unit's members are kept.
         kept: cluster, id and URL of the document that is kept for each.
     """
+    import pyarrow as pa
 
     own, count = span.members, len(kept)
     similarities = members.similarities
@@ -167,7 +166,7 @@ def _rows(span: Span, members: Members, leads: NDArray[np.bool_], kept: Any) -> 
     # Ordinals change with other units; what becomes of the documents here does not.
     told = repr({name: column for name, column in columns.items() if name != "leader"})
     digest = hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:10]
-    return table(columns, _schema()), digest
+    return pa.table(columns, schema=_schema()), digest
 
 
 def _add_originals(

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..columns import numbers
 from ..errors import DefinitionError
 from ..manifest import Manifest, StepCounts
 from ..pipeline import Resources, StageKind, Unit, WholeStage
@@ -94,7 +93,7 @@ class CandidateStage(WholeStage):
         (clusters,) = work.manifests(self.clusters)
         table = work.table(clusters, ("row", "cluster"), unit.spec["members"], unit.spec["group"])
         found = np.empty(len(table), arrays.CANDIDATES)
-        found["row"] = numbers(table["row"], np.int64)
+        found["row"] = table["row"].to_numpy()
         found["cluster"] = [int(name, 16) for name in table["cluster"].to_pylist()]
         signatures = {one.unit: one for one in work.manifests(self.clusters.signatures)}
         own = signatures[unit.spec["source_unit"]]

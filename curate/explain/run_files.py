@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ..columns import column
 from ..decisions import MEASURED
 from ..document import open_parquet
 from ..errors import InputError
@@ -169,7 +168,7 @@ def read_rows(path: str, rows: Sequence[int], columns: Sequence[str] = ()) -> li
             here = sorted({row for row in rows if start <= row < end})
             if here:
                 table = file.read_row_group(group, wanted, use_threads=False)
-                taken = table.take(column([row - start for row in here], pa.int64()))
+                taken = table.take(pa.array([row - start for row in here]))
                 found.update(zip(here, taken.to_pylist(), strict=True))
             start = end
     return [found[row] for row in rows if row in found]

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ..columns import numbers, scalar
 from .marks import marked_lines
 from .run_files import RunFiles, StageFiles, read_columns, read_rows
 
@@ -47,13 +46,13 @@ def _unit_above(source: StageFiles, stage: StageFiles, unit: str) -> str | None:
 
 def _fill(stage: StageFiles, unit: str, kept: list[Shown]) -> None:
     """Set the texts of kept documents: the n-th that was kept is the n-th in the file."""
-    import numpy as np
     import pyarrow.compute as pc
 
     if not kept:
         return
     outcomes = read_columns(stage.decisions[unit], ("outcome",)).column(0)
-    places = numbers(pc.equal(outcomes, scalar("kept")), np.bool_).cumsum() - 1
+    is_kept = pc.equal(outcomes, "kept").to_numpy(zero_copy_only=False)
+    places = is_kept.cumsum() - 1
     _take(stage.file(unit, "documents"), {int(places[one.row]): one for one in kept})
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..columns import numbers
 from ..document import open_parquet
 from ..errors import CurateError
 from ..explain.run_files import RunFiles, StageFiles, read_columns
@@ -172,7 +171,8 @@ def _text_lengths(path: str, limit: int) -> Iterator[NDArray[np.int64]]:
 
     with open_input(path) as stream:
         for batch in open_parquet(stream).iter_batches(500, columns=["text"], use_threads=False):
-            yield numbers(pc.utf8_length(batch.column(0)), np.int64)
+            column = pc.utf8_length(batch.column(0))
+            yield column.to_numpy(zero_copy_only=False).astype(np.int64)
             limit -= len(batch)
             if limit <= 0:
                 return

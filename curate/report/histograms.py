@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..columns import integers, numbers
 from ..errors import InputError
 from ..explain.run_files import StageFiles, measured, read_columns
 from ..explain.samples import sample_hash
@@ -118,19 +117,18 @@ def read_measures(
         table = read_columns(path, ("reason", "measures"))
         if known is None or "measures" not in table.column_names:
             continue
-        matrix, those = _matrix(table.column("measures"), len(rules))
-        if not len(those):
+        matrix, numbers = _matrix(table.column("measures"), len(rules))
+        if not len(numbers):
             continue
         total, first, every = len(table), int(known["first"]), int(known["every"])
-        later = int(np.count_nonzero(those >= first))
+        later = int(np.count_nonzero(numbers >= first))
         weight = (total - first) / later if later and every > 1 else 1.0
         values.append(matrix)
-        weights.append(np.where(those < first, 1.0, weight))
-        given = table.column("reason").take(integers(those)).to_pylist()
-        reasons += [reason or "" for reason in given]
+        weights.append(np.where(numbers < first, 1.0, weight))
+        reasons += [reason or "" for reason in table.column("reason").take(numbers).to_pylist()]
         if by:
-            groups += _groups(stage, source, unit, by, those)
-        rows += len(those)
+            groups += _groups(stage, source, unit, by, numbers)
+        rows += len(numbers)
         if rows >= _MAX_ROWS:
             break
     if not values:
@@ -158,7 +156,7 @@ def _groups(
             f"--by {by}: the documents that stage {stage.name!r} takes have no such column."
             "\nName one of a stage before it, and the stage with --stage."
         )
-    return [str(value or "") for value in table.column(by).take(integers(rows)).to_pylist()]
+    return [str(value or "") for value in table.column(by).take(rows).to_pylist()]
 
 
 def _matrix(column: Any, width: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -166,9 +164,9 @@ def _matrix(column: Any, width: int) -> tuple[NDArray[np.float32], NDArray[np.in
     import numpy as np
     import pyarrow.compute as pc
 
-    rows = numbers(pc.indices_nonzero(pc.is_valid(column)), np.int64)
-    flat = numbers(pc.list_flatten(column), np.float32)
-    return flat.reshape(-1, width), rows
+    numbers = pc.indices_nonzero(pc.is_valid(column)).to_numpy().astype(np.int64)
+    flat = pc.list_flatten(column).to_numpy(zero_copy_only=False).astype(np.float32)
+    return flat.reshape(-1, width), numbers
 
 
 def _others(

@@ -6,7 +6,6 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..columns import column, integers, numbers, scalar
 from ..explain.run_files import StageFiles, read_columns
 from ..explain.samples import sample_hash
 from ..explain.show import Shown, shown_of
@@ -56,8 +55,6 @@ def scan(stage: StageFiles, with_hosts: bool) -> Scan:
     chosen = sorted(stage.decisions.items(), key=lambda item: sample_hash(item[0]))[:MAX_UNITS]
     for unit, path in chosen:
         table = read_columns(path, _COLUMNS)
-        if not len(table):
-            continue
         if with_hosts:
             _count_hosts(found, table)
         _choose(found, stage, unit, table)
@@ -72,7 +69,7 @@ def _count_hosts(found: Scan, table: Any) -> None:
         (found.hosts, table.column("url")),
         (
             found.kept_hosts,
-            table.column("url").filter(pc.equal(table.column("outcome"), scalar("kept"))),
+            table.column("url").filter(pc.equal(table.column("outcome"), "kept")),
         ),
     ):
         hosts = pc.struct_field(pc.extract_regex(urls.drop_null(), _HOST), "host")
@@ -86,9 +83,9 @@ def _choose(found: Scan, stage: StageFiles, unit: str, table: Any) -> None:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    reasons = pc.fill_null(table.column("reason"), scalar("")).combine_chunks()
+    reasons = pc.fill_null(table.column("reason"), "").combine_chunks()
     encoded = pc.dictionary_encode(reasons)
-    codes = numbers(encoded.indices, np.int64)
+    codes = encoded.indices.to_numpy(zero_copy_only=False)
     sampled = stage.manifest(unit).files.get("samples")
     sampled_ids: set[str] = set()
     if sampled:
@@ -99,12 +96,12 @@ def _choose(found: Scan, stage: StageFiles, unit: str, table: Any) -> None:
             continue
         rows = np.flatnonzero(codes == code)
         if sampled_ids and reason:
-            ids = table.column("id").take(integers(rows))
-            with_text = pc.is_in(ids, column(sorted(sampled_ids), pa.string()))
-            texts = rows[numbers(with_text, np.bool_)]
+            ids = table.column("id").take(pa.array(rows))
+            with_text = pc.is_in(ids, pa.array(sorted(sampled_ids), pa.string()))
+            texts = rows[with_text.to_numpy(zero_copy_only=False)]
             rows = texts if len(texts) else rows
         rows = rows[:_PER_UNIT]
-        taken = table.take(integers(rows)).to_pylist()
+        taken = table.take(pa.array(rows)).to_pylist()
         there = [
             shown_of(stage.name, unit, {**row, "row": int(number)})
             for number, row in zip(rows, taken, strict=True)
