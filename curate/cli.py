@@ -163,14 +163,12 @@ def _run(options: argparse.Namespace) -> int:
         else:
             from .executors.local import LocalExecutor, default_workers
             from .executors.supervisor import Workers
-            from .explain.commands import preloading
             from .run import run
 
             logs = None if is_remote(plan.out) else Path(plan.out, "logs")
-            count = options.workers or default_workers(plan)
-            with preloading(display.show) as show, Workers(count, logs) as workers:
+            with Workers(options.workers or default_workers(plan), logs) as workers:
                 executor = LocalExecutor(workers, patience_s=options.patience * 60)
-                given_up = run(plan, executor, show, options.only)
+                given_up = run(plan, executor, display.show, options.only)
             code = 1 if given_up else 0
     status = read_status(plan.out)
     finish(plan)

@@ -12,6 +12,7 @@ from .executors.local import Following, LocalExecutor
 from .executors.progress import FailedUnit, Progress, remove_dead
 from .pipeline import StageKind, Unit, WholeStage
 from .plan import Plan, PlannedStage
+from .report.card import write_card
 from .status import read_status
 from .storage import file_size, is_remote, join, remove, remove_leftovers
 
@@ -84,8 +85,6 @@ def run(
                 f"{plan.out}/dataset: another run writes there too.\nEnd it, or give another place"
                 " with --out; then give the same command again."
             )
-        from .report.card import write_card
-
         write_card(plan, read_status(plan.out))
     return given_up
 

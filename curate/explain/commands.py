@@ -6,25 +6,16 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..executors.progress import Progress
     from ..plan import Plan
 
 
 # Flags of `run` that are to be given again, or the rest of the run goes on without.
 ASKED = ("annotate", "keep_dropped_text")
-_OF_THE_END = (
-    *("numpy", "pyarrow.compute", "pyarrow.parquet"),
-    *("curate.report.card", "curate.report.html_report", "curate.explain.index"),
-)
 
 
 def add_commands(
@@ -106,32 +97,6 @@ def prepare(plan: Plan, options: argparse.Namespace) -> None:
     if options.dry_run or options.driver_job:  # a driver's job goes on with what was asked before
         return
     write_options(plan.out, Options(options.annotate, options.keep_dropped_text))
-
-
-@contextmanager
-def preloading(show: Callable[[Progress], None]) -> Iterator[Callable[[Progress], None]]:
-    """Give `show`, which when it is first called has a thread import what the end of a run needs.
-
-    By then workers are at work, and this process waits.
-    """
-    thread = threading.Thread(target=_preload)
-
-    def shown(progress: Progress) -> None:
-        if thread.ident is None:
-            thread.start()
-        show(progress)
-
-    try:
-        yield shown
-    finally:
-        if thread.ident is not None:
-            thread.join()  # modules cannot be imported while the interpreter ends
-
-
-def _preload() -> None:
-    with suppress(ImportError):  # it is told when the module is needed
-        for name in _OF_THE_END:
-            importlib.import_module(name)
 
 
 def finish(plan: Plan) -> None:
