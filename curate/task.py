@@ -237,8 +237,9 @@ class Work:
             self._check_wanted()
         try:
             self._publish(path)
-        except StorageError:
-            if not storage.exists(path):  # if so, another run took what we wrote for left over
+        except StorageError as error:
+            # Another run that has done the unit takes what we still write for left over.
+            if not (isinstance(error.__cause__, FileNotFoundError) and storage.exists(path)):
                 raise
 
     def _publish(self, path: str) -> None:

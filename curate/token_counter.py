@@ -78,6 +78,9 @@ class TokenCounter(Annotator):
             return sum(self._encode([text]))
         if _END_OF_TEXT in text:  # one token, whatever is around it
             return sum(self._encode(list(_pieces(text))))
+        return sum(map(self._count_words, _pieces(text)))
+
+    def _count_words(self, text: str) -> int:
         times = Counter(_WORD.findall(text))
         known = self._known
         new = [word for word in times if word not in known]

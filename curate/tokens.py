@@ -271,11 +271,13 @@ class Rules:
         return Chunk(tokens, parts, starts, ends, tokens is not parts)
 
 
-@lru_cache(maxsize=1024)
 def _is_punctuation(token: str) -> bool:
-    if any(map(str.isalnum, token)):
-        return False
-    return all(unicodedata.category(char)[0] == "P" for char in token)
+    return all(map(_is_mark, token))
+
+
+@lru_cache(maxsize=4096)
+def _is_mark(char: str) -> bool:
+    return unicodedata.category(char)[0] == "P"
 
 
 @cache

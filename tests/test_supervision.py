@@ -348,7 +348,7 @@ def test_a_worker_without_units_goes_on_with_those_of_the_next_stages(cli: Cli) 
 
 
 def test_a_unit_that_is_given_up_is_taken_by_no_later_stage(cli: Cli) -> None:
-    """The units of the next stages go on without it, and the dataset is left as it was."""
+    """The units of the next stages go on without it, and the same command later does it too."""
     definition = (cli.folder / "toy.py").read_text().partition("def pipeline")[0] + LONGER
     (cli.folder / "longer.py").write_text(definition)
     write_input(cli.folder, "d", [LONG, "fail while the flag is there"])

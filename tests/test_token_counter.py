@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -85,6 +87,26 @@ def test_words_are_counted_the_same_when_more_come_than_are_remembered() -> None
     one_by_one = [len(encoding) for encoding in gpt2().encode_batch_fast(parts)]
     assert count("".join(parts), step) == sum(one_by_one)
     assert [count(part, step) for part in parts[:2]] == one_by_one[:2]
+
+
+def test_a_long_text_of_distinct_words_takes_little_memory() -> None:
+    """A document may be all numbers, and workers have 2 GiB."""
+    code = """
+from pathlib import Path
+from curate.document import Document
+from curate.token_counter import TokenCounter
+
+def peak() -> int:
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) << 10
+
+step = TokenCounter()
+step.apply(Document("1", "to load it"))
+before = peak()
+step.apply(Document("2", " ".join(map(str, range(10_000_000, 10_300_000)))))
+print(peak() - before)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 128 << 20
 
 
 def test_megabytes_without_a_space_are_counted() -> None:

@@ -1,10 +1,10 @@
 """Every value that a filter measures of a document, also those it never came to.
 
 A filter stops at the first rule that a document breaks. Here each rule is asked alone: the filter
-is copied with the limit of that rule where no value reaches and all others off, or where any value
-does, so that its answer is a drop that carries the measured value. It needs no help from the
-filter: limits are fields named `min_...` or `max_...`, numbers or pairs (n, number), as in every
-filter of curate.
+is copied with the limit of that rule where no value reaches and all others where any does (or off,
+in curate's filters), so that its answer is a drop that carries the measured value. It needs no help
+from the filter: limits are fields named `min_...` or `max_...`, numbers or pairs (n, number), as in
+every filter of curate.
 """
 
 from __future__ import annotations
@@ -181,7 +181,10 @@ def _limits(step: Filter) -> Iterator[tuple[str, Any]]:
 def _probe(step: Any, rule: Rule, rules: Sequence[Rule]) -> Filter:
     """Return a copy of the filter whose rule always drops, and no other limit ever does."""
     probe: Filter = copy.copy(step)
-    may_be_off = {field.name for field in dataclasses.fields(step) if "None" in str(field.type)}
+    own = type(step).__module__.startswith(f"{__name__.partition('.')[0]}.")
+    may_be_off = {
+        field.name for field in dataclasses.fields(step) if own and "None" in str(field.type)
+    }
     for name, value in _limits(step):
         open_limit = -_INFINITY if name.startswith("min_") else _INFINITY
         if value is not None and not isinstance(value, tuple):

@@ -82,7 +82,7 @@ def _line(progress: Progress, seconds: float, before: int, fraction_before: floa
         return parts[0] + ", nothing left to do"
     parts.append(f"{entered:,} records")
     if seconds > 0.5:
-        parts.append(f"{(entered - before) / seconds:,.0f}/s")
+        parts.append(f"{max(0, entered - before) / seconds:,.0f}/s")
     parts.append(f"{kept:,} kept" + (f" ({kept / entered:.0%})" if entered else ""))
     if progress.count("failed"):
         parts.append(f"{progress.count('failed'):,} failed")
