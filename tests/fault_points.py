@@ -1,4 +1,6 @@
-"""Fail at each place where a run writes: `python -m tests.fault_points FOLDER FAULT [FIRST LAST]`.
+"""Fail at each place where a run writes: `python -m tests.fault_points FOLDER FAULT`.
+
+Three numbers may follow: the first place, the one to end before (-1 for none), and the stride.
 
 Runs a small pipeline with all kinds of stage in a process of its own for each place, then gives the
 command again and compares. Prints what was found as JSON.
@@ -168,8 +170,8 @@ def difference(folder: Path, expected: dict[str, str]) -> str:
     return f"left behind: {left}" if left else ""
 
 
-def main(folder: Path, fault: Fault, first: int, last: int) -> dict[str, Any]:
-    """Visit the places from `first` to before `last`; all that there are when it is negative."""
+def main(folder: Path, fault: Fault, first: int, last: int, every: int) -> dict[str, Any]:
+    """Visit places from `first` to before `last`; to the end when it is negative."""
     prepare_folder(folder / "origin")
     _import_libraries(folder / "origin")
     shutil.copytree(folder / "origin", folder / "whole")
@@ -183,7 +185,7 @@ def main(folder: Path, fault: Fault, first: int, last: int) -> dict[str, Any]:
     wrong: list[str] = []
     codes: dict[str, int] = {}
     visited = 0
-    for place in range(first, len(changes) if last < 0 else last):
+    for place in range(first, len(changes) if last < 0 else last, every):
         if fault == "torn" and not changes[place].startswith("write"):
             continue
         visited += 1
@@ -259,5 +261,5 @@ def _copy(source: Path, target: Path, journal: Path) -> None:
 
 if __name__ == "__main__":
     given = sys.argv[1:]
-    bounds = [int(text) for text in given[2:]] or [0, -1]
+    bounds = [int(text) for text in given[2:]] or [0, -1, 1]
     print(json.dumps(main(Path(given[0]), given[1], *bounds), indent=1))  # type: ignore[arg-type]
