@@ -1,16 +1,15 @@
-"""Run a plan, stage after stage, until every unit has its manifest or was given up."""
+"""Run a plan: stage after stage, until every unit has its manifest or was given up."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from .dataset import remove_stale
 from .errors import DefinitionError, StorageError
-from .executors.local import Following, LocalExecutor
 from .executors.progress import FailedUnit, Progress, remove_dead
-from .pipeline import StageKind, Unit, WholeStage
+from .pipeline import StageKind, Unit
 from .plan import Plan, PlannedStage
 from .report.card import write_card
 from .status import read_status
@@ -60,7 +59,7 @@ def run(
     remove_dead(plan.out)
     plan.save()
     given_up: list[FailedUnit] = []
-    for planned, *following in _groups(selected, isinstance(executor, LocalExecutor)):
+    for planned in selected:
         units = plan.units(planned, partial=not only)
         if units is None and given_up:
             break  # the message names what failed; the dataset stays as it was
@@ -72,12 +71,12 @@ def run(
             )
         check()
         if planned is not plan.stages[-1]:
-            given_up += _work(plan, [planned, *following], units, executor, show)
+            given_up += _work(plan, planned, units, executor, show)
             continue
         for _ in range(_PUBLISH_TRIES):
             remove_stale(plan.out, planned.folder, units)
             plan.save(partial=True)
-            given_up += _work(plan, [planned], units, executor, show)
+            given_up += _work(plan, planned, units, executor, show)
             if given_up or _published(plan, planned, units):
                 break
         else:
@@ -89,48 +88,24 @@ def run(
     return given_up
 
 
-def _groups(stages: Sequence[PlannedStage], overlap: bool) -> Iterator[list[PlannedStage]]:
-    """Yield the stages, with `overlap` those together whose units go from one to the next."""
-    group: list[PlannedStage] = []
-    for planned in stages:
-        one_by_one = not isinstance(planned.stage, WholeStage)
-        if group and not (overlap and one_by_one and planned.stage.sources[0] is group[-1].stage):
-            yield group
-            group = []
-        group.append(planned)
-    if group:
-        yield group
-
-
 def _work(
     plan: Plan,
-    group: Sequence[PlannedStage],
+    planned: PlannedStage,
     units: Sequence[Unit],
     executor: Executor,
     show: Callable[[Progress], None],
 ) -> list[FailedUnit]:
-    """Do what is left of stages that have the same units, and remove what killed writers left."""
-    parts: list[Following] = []
-    ready = {unit.name for unit in plan.ready(group[0], list(units))}
-    for planned in group:
-        done = planned.done()
-        left = [unit for unit in units if unit.name not in done]
-        progress = Progress(planned.name, len(units), len(units) - len(left))
-        parts.append(Following(planned, left, ready, progress))
-        remove_leftovers(planned.folder)
-        ready = done
-    first, *then = parts
-    todo = [unit for unit in first.units if unit.name in first.ready]
+    """Do what is left of a stage, and remove what killed writers left."""
+    done = planned.done()
+    todo = [unit for unit in plan.ready(planned, list(units)) if unit.name not in done]
+    progress = Progress(planned.name, len(units), sum(unit.name in done for unit in units))
+    remove_leftovers(planned.folder)
     given_up: list[FailedUnit] = []
-    if isinstance(executor, LocalExecutor) and (todo or any(part.units for part in then)):
-        given_up = executor.run(plan, group[0], todo, first.progress, show, then)
-    elif todo:
-        given_up = executor.run(plan, group[0], todo, first.progress, show)
+    if todo:
+        given_up = executor.run(plan, planned, todo, progress, show)
     else:
-        for part in parts:
-            show(part.progress)
-    for planned in group:
-        _remove_needless(plan, planned, units)
+        show(progress)
+    _remove_needless(plan, planned, units)
     return given_up
 
 

@@ -93,30 +93,22 @@ class LiveFile:
     """A small file `live/<name>.json` that says what a supervisor is doing, renewed as it works.
 
     Whoever watches it sees by its `beat` that the supervisor lives.
-
-    Attributes:
-        facts: of whom it is, and `stage` and `fingerprint` of what it does.
     """
 
     def __init__(self, out: str, name: str, facts: dict[str, Any]) -> None:
         self.path = beside(out) / "live" / f"{name}.json"
-        self.facts = {"host": socket.gethostname(), "pid": os.getpid(), **facts}
+        self._facts = {"host": socket.gethostname(), "pid": os.getpid(), **facts}
         self._beat = 0
         self._written = 0.0
 
-    def write(self, running: Mapping[str, Mapping[str, Any]], now: bool = False) -> None:
-        """Write what is being done, if the last time was some seconds ago.
-
-        Args:
-            running: the latest message of each unit, with its `stage` where that is another one.
-            now: even if the last time was just now.
-        """
+    def write(self, running: dict[str, dict[str, float]], now: bool = False) -> None:
+        """Write what is being done, if the last time was some seconds ago."""
         clock = time.monotonic()
         if not now and clock - self._written < _BEAT_S:
             return
         self._written = clock
         self._beat += 1
-        value = {**self.facts, "beat": self._beat, "running": running}
+        value = {**self._facts, "beat": self._beat, "running": running}
         temporary = self.path.with_name(temporary_name(self.path.name))
         with suppress(OSError):  # on a full disk the work itself says so
             self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,8 +14,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -49,21 +49,8 @@ class Queue(Protocol):
         """Hear that a unit was stopped before it was finished."""
 
 
-@dataclass(eq=False, slots=True)
-class Line:
-    """One stage's units: where they come from, and which are worked on.
-
-    Attributes:
-        running: unit name to its latest message while it is worked on.
-    """
-
-    job: Assignment
-    queue: Queue
-    running: dict[str, dict[str, float]] = field(default_factory=dict)
-
-
 class _Process:
-    """One worker process, the unit it has, and the stage whose steps it has loaded."""
+    """One worker process and the unit it has."""
 
     def __init__(self, job: Assignment, log: Path | None, name: str) -> None:
         self.log = name
@@ -89,18 +76,16 @@ class _Process:
         assert self.process.stdin is not None and self.process.stdout is not None
         self.stdin, self.stdout = self.process.stdin, self.process.stdout
         self.unit: Unit | None = None
-        self.line: Line | None = None
         self.killed_for = ""
         self.heard = self.moved = time.monotonic()
         self._has_spoken = False
         self._entered = -1
         self._buffer = b""
 
-    def give(self, line: Line, unit: Unit) -> None:
+    def give(self, job: Assignment, unit: Unit) -> None:
         """Hand over a unit; a worker that is already dead is noticed when its output ends."""
-        self.line, self.unit = line, unit
+        self.unit = unit
         self.heard = self.moved = time.monotonic()
-        job = line.job
         order = {"stage": job.stage, "fingerprint": job.fingerprint, "unit": asdict(unit)}
         with contextlib.suppress(BrokenPipeError):
             self.stdin.write(json.dumps(order).encode() + b"\n")
@@ -108,7 +93,6 @@ class _Process:
 
     def rest(self) -> None:
         """Have the worker close the steps of its last stage, such as a child that extracts."""
-        self.line = None
         with contextlib.suppress(BrokenPipeError):
             self.stdin.write(b"{}\n")
             self.stdin.flush()
@@ -128,11 +112,6 @@ class _Process:
                 self._entered = message["in"]
                 self.moved = self.heard
         return messages
-
-    @property
-    def is_small(self) -> bool:
-        """Whether it may do the units of another stage."""
-        return self.memory_mb <= _KEPT_MB
 
     def hangs(self, job: Assignment) -> str:
         """Say why the worker is taken for hung; empty when it is not."""
@@ -196,7 +175,7 @@ class Workers:
 
     def give_back(self, process: _Process) -> None:
         """Keep a process for another stage, or end it: what it holds is not the next one's."""
-        if process.unit is None and process.is_small:
+        if process.unit is None and process.memory_mb <= _KEPT_MB:
             process.rest()
             self._idle.append(process)
         else:
@@ -212,21 +191,26 @@ class Workers:
 
 
 class Supervisor:
-    """Runs the units of one stage, or of several of a run, in worker processes.
+    """Runs the units of a queue in worker processes.
 
     Args:
-        lines: the stages; a unit of a later one is begun when the earlier have none to give.
+        job: the stage.
+        queue: where units come from.
         workers: who does them.
+
+    Attributes:
+        running: unit name to its latest message while it is worked on.
     """
 
-    def __init__(self, lines: Sequence[Line], workers: Workers) -> None:
-        self._lines, self._workers = lines, workers
+    def __init__(self, job: Assignment, queue: Queue, workers: Workers) -> None:
+        self._job, self._queue, self._workers = job, queue, workers
         self._selector = selectors.DefaultSelector()
         self._processes: list[_Process] = []
         self._stop_by: float | None = None
+        self.running: dict[str, dict[str, float]] = {}
 
     def run(self, each: Callable[[], None]) -> None:
-        """Work until no queue has anything more, and call `each` several times a second.
+        """Work until the queue has nothing more, and call `each` several times a second.
 
         Raises:
             DefinitionError, StorageError: nothing more can be done.
@@ -260,31 +244,15 @@ class Supervisor:
         while not self.stopping and sum(p.unit is not None for p in self._processes) < (
             self._workers.count
         ):
-            for line in self._lines:
-                unit = line.queue.take()
-                if unit is not None:
-                    line.running[unit.name] = {}
-                    self._process_for(line).give(line, unit)
-                    break
-            else:
-                break
-        busy = {id(process.line) for process in self._processes if process.unit is not None}
-        for process in self._processes:
-            if busy and process.line is not None and id(process.line) not in busy:
-                process.rest()
+            unit = self._queue.take()
+            if unit is None:
+                return
+            idle = next((p for p in self._processes if p.unit is None), None)
+            self.running[unit.name] = {}
+            (idle or self._start()).give(self._job, unit)
 
-    def _process_for(self, line: Line) -> _Process:
-        """Return a process that has nothing to do, best one that has the stage's steps loaded."""
-        idle = [process for process in self._processes if process.unit is None]
-        for process in idle:
-            if process.line is line:
-                return process
-        for process in idle:
-            if process.is_small:
-                return process
-            self._forget(process)
-            process.end()
-        process = self._workers.take(line.job)
+    def _start(self) -> _Process:
+        process = self._workers.take(self._job)
         self._processes.append(process)
         self._selector.register(process.stdout, selectors.EVENT_READ, process)
         return process
@@ -300,8 +268,7 @@ class Supervisor:
                 self._take(process, message)
         for process in list(self._processes):
             if process.unit is not None and not process.killed_for:
-                assert process.line is not None
-                process.killed_for = process.hangs(process.line.job)
+                process.killed_for = process.hangs(self._job)
                 if process.killed_for:
                     process.process.kill()
         if self._stop_by is not None and time.monotonic() > self._stop_by:
@@ -309,38 +276,37 @@ class Supervisor:
                 process.process.kill()
 
     def _take(self, process: _Process, message: dict[str, Any]) -> None:
-        unit, line = process.unit, process.line
-        if unit is None or line is None or message["event"] == "alive":
+        unit = process.unit
+        if unit is None or message["event"] == "alive":
             return
         if message["event"] == "progress":
-            line.running[unit.name] = message
+            self.running[unit.name] = message
             process.memory_mb = message["memory_mb"]
             return
         process.unit = None
-        line.running.pop(unit.name, None)
+        self.running.pop(unit.name, None)
         if message["event"] == "done":
-            line.queue.done(unit, message)
+            self._queue.done(unit, message)
         elif message["event"] == "stopped":
             self._forget(process)
             process.end()
-            line.queue.returned(unit)
+            self._queue.returned(unit)
         elif message["fatal"]:
             kind = DefinitionError if message["fatal"] == "DefinitionError" else StorageError
             raise kind(f"{message['message']} (log: {process.log})")
         else:
-            line.queue.failed(unit, message["message"], process.log)
+            self._queue.failed(unit, message["message"], process.log)
 
     def _lost(self, process: _Process) -> None:
         self._forget(process)
         cause = process.cause()
         process.end()
-        unit, line = process.unit, process.line
-        if unit is not None and line is not None:
-            line.running.pop(unit.name, None)
+        if process.unit is not None:
+            self.running.pop(process.unit.name, None)
             if self.stopping:
-                line.queue.returned(unit)
+                self._queue.returned(process.unit)
             else:
-                line.queue.failed(unit, cause, process.log)
+                self._queue.failed(process.unit, cause, process.log)
 
     def _forget(self, process: _Process) -> None:
         self._selector.unregister(process.stdout)

@@ -284,8 +284,8 @@ class Explainer:
     def _row_in_partition(self, stage: StageFiles, unit: str, row: int, value: str) -> int:
         """Return the place among the documents of the same partition; -1 for another."""
         assert self._plan is not None
-        # Asked only of a stage that is partitioned.
-        column = self._plan.stage(stage.name).stage.partition  # type: ignore[attr-defined]
+        # Asked only of a stage that is partitioned, which not every kind of stage can be.
+        column: str = getattr(self._plan.stage(stage.name).stage, "partition", "")
         path = stage.file(unit, "documents") or ""
         values = [v or "unknown" for v in read_columns(path, (column,)).column(0).to_pylist()]
         return values[:row].count(value) if values[row] == value else -1

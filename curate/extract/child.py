@@ -220,7 +220,7 @@ def _memory() -> tuple[int, int]:
         status = Path("/proc/self/status").read_bytes()
     except OSError:
         return 0, 0
-    # A generator's length is not known to the checker; there are two keys.
-    return tuple(  # type: ignore[return-value]
+    peak, resident = (
         int(status.partition(key)[2].split(None, 1)[0]) << 10 for key in (b"VmPeak:", b"VmRSS:")
     )
+    return peak, resident

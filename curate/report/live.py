@@ -120,10 +120,9 @@ def of_status(status: Status) -> tuple[Progress | None, dict[str, str]]:
     progress.finish(stage.total.counts())
     hosts = {}
     for value in alive:
-        for unit, message in value["running"].items():
-            if message.get("stage", value["stage"]) == name:
-                progress.running[unit] = message
-                hosts[unit] = str(value["host"])
+        if value["stage"] == name:
+            progress.running.update(value["running"])
+            hosts.update(dict.fromkeys(value["running"], str(value["host"])))
     others = range(max(0, units - len(progress.running)))
     progress.sizes = dict.fromkeys([*progress.running, *map(str, others)], 1)
     progress.finished_bytes = stage.done

@@ -38,7 +38,6 @@ class Display:
         self._speed = Speed()
         self._stage = self._over = ""
         self._started = self._shown = 0.0
-        self._before = (0, 0.0)
 
     def __enter__(self) -> Display:
         if self._enabled and self._console.is_terminal:
@@ -53,8 +52,6 @@ class Display:
         now = time.monotonic()
         if progress.stage != self._stage:
             self._stage, self._started, self._shown = progress.stage, now, now
-            # Units that were done beside those of the stage before are not of this time.
-            self._before = (progress.count("in"), progress.fraction)
         over = not progress.running and progress.done >= progress.units
         if over and self._over == progress.stage:
             return
@@ -62,7 +59,7 @@ class Display:
         if not self._enabled or (not over and now - self._shown < self._interval):
             return
         self._shown = now
-        line = _line(progress, now - self._started, *self._before)
+        line = _line(progress, now - self._started)
         if self._console.is_terminal and not over:
             view = live_view(progress, *self._speed(progress, now), {})
             self._live.update(view, refresh=True)
@@ -75,21 +72,20 @@ class Display:
         return 0.25 if self._console.is_terminal else _PLAIN_EVERY_S
 
 
-def _line(progress: Progress, seconds: float, before: int, fraction_before: float) -> str:
+def _line(progress: Progress, seconds: float) -> str:
     entered, kept = progress.count("in"), progress.count("kept")
     parts = [f"{progress.stage:<18} {progress.done}/{progress.units} units"]
     if not progress.sizes:
         return parts[0] + ", nothing left to do"
     parts.append(f"{entered:,} records")
     if seconds > 0.5:
-        parts.append(f"{max(0, entered - before) / seconds:,.0f}/s")
+        parts.append(f"{entered / seconds:,.0f}/s")
     parts.append(f"{kept:,} kept" + (f" ({kept / entered:.0%})" if entered else ""))
     if progress.count("failed"):
         parts.append(f"{progress.count('failed'):,} failed")
     fraction = progress.fraction
-    gained = fraction - fraction_before
-    if gained > 0.02 and fraction < 1 and seconds > 2:
-        parts.append(f"{fraction:.0%}, {duration(seconds * (1 - fraction) / gained)} left")
+    if 0.02 < fraction < 1 and seconds > 2:
+        parts.append(f"{fraction:.0%}, {duration(seconds * (1 - fraction) / fraction)} left")
     if progress.note and progress.done < progress.units:
         parts.append(progress.note)
     return ", ".join(parts)
@@ -173,8 +169,7 @@ def _print_running(console: Console, status: Status) -> None:
         for unit, message in value["running"].items():
             entered, kept = int(message.get("in", 0)), int(message.get("kept", 0))
             share = f"{message.get('fraction', 0):.0%}, {entered:,} records, {kept:,} kept"
-            stage = message.get("stage", value["stage"])
-            lines.append(f"  {stage}: {unit}: {share} ({where})")
+            lines.append(f"  {value['stage']}: {unit}: {share} ({where})")
     if lines:
         console.print(f"Running:  {len(lines)} units")
     for line in lines[:_MAX_RUNNING]:

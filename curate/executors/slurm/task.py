@@ -24,7 +24,7 @@ from ...storage import is_remote, names
 from ..assignment import Assignment
 from ..failures import remove_failure, write_failure
 from ..progress import LiveFile
-from ..supervisor import Line, Supervisor, Workers
+from ..supervisor import Supervisor, Workers
 from .claims import FAILED, REFUSED, RETURNED, ClaimQueue, Claims, Place
 
 # A worker has so long to end its document, and is then killed. Slurm's KillWait may be shorter.
@@ -107,8 +107,7 @@ def work(path: str, offset: int) -> int:
     queue = ClaimQueue(claims, plan.units, done, place)
     endings = _Endings(plan, claims, queue, place)
     workers = Workers(plan.workers, log=log)
-    line = Line(plan.job, endings)
-    supervisor = Supervisor([line], workers)
+    supervisor = Supervisor(plan.job, endings, workers)
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
         signal.signal(number, lambda *_: supervisor.stop(_GRACE_S))
     facts = {"stage": plan.job.stage, "fingerprint": plan.job.fingerprint, "task": task, "log": log}
@@ -116,7 +115,7 @@ def work(path: str, offset: int) -> int:
     live.write({}, now=True)
     try:
         with workers:
-            supervisor.run(lambda: live.write(line.running))
+            supervisor.run(lambda: live.write(supervisor.running))
     except CurateError as error:
         print(f"curate: {error}", flush=True)
         endings.refuse(str(error), _whose(error, plan.job.out), log)
