@@ -10,7 +10,8 @@ own over the same pages, already decoded, in a fixed order. Words are counted as
 without spaces count by the character. `must` is the share of wanted snippets that are found,
 `must not` that of unwanted ones. Our scores are those of --ours; our speed is that of the model as
 it is installed. --peer-python is where readability-lxml and jusText are installed
-(python -m venv peers && peers/bin/pip install readability-lxml lxml_html_clean jusText).
+(python -m venv peers && peers/bin/pip install -U pip && peers/bin/pip install readability-lxml
+lxml_html_clean jusText; an old pip fails on their extras).
 """
 
 from __future__ import annotations
