@@ -253,6 +253,7 @@ def main() -> None:
             "ratio_gate": round(median(ratios["curate, gate"]), 2),
             "ratios": {name: [round(r, 2) for r in values] for name, values in ratios.items()},
             "peak_mb": round(max(used.peak_mb for used in plain.rounds)),
+            "stages": {side.name: side.as_json(pages)["stages"] for side in (peer, plain, gated)},
             "sides": {side.name: side.as_json(pages) for side in (peer, plain, gated)},
             "decisions": compare(plain, peer),
             "decisions_gate": compare(gated, plain),

@@ -6,6 +6,7 @@ import argparse
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from .rounds import KINDS, Chaos
@@ -18,28 +19,40 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=1_000_000, help="at most so many")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--first", type=int, default=0, help="the number of the first round")
-    parser.add_argument("--pipeline", choices=sorted(KINDS), default="fineweb")
+    parser.add_argument(
+        "--pipeline",
+        type=lambda text: text.split(","),
+        default=["fineweb", "finepdf"],
+        help=f"in turn, by commas: {', '.join(sorted(KINDS))}; fineweb,finepdf",
+    )
     parser.add_argument("--story", action="store_true", help="tell what befell each round")
     options = parser.parse_args()
+    if unknown := set(options.pipeline) - KINDS.keys():
+        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(sorted(KINDS))}")
     deadline = time.monotonic() + options.minutes * 60
     done = blows = broken = 0
-    with (
-        tempfile.TemporaryDirectory(prefix="curate-chaos-") as folder,
-        Chaos(options.pipeline, Path(folder)) as chaos,
-    ):
-        print(f"undisturbed: {len(chaos.expected)} files, {chaos.usual_s:.1f} s", flush=True)
+    with ExitStack() as stack:
+        sides = []
+        for kind in options.pipeline:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="curate-chaos-"))
+            chaos = stack.enter_context(Chaos(kind, Path(folder)))
+            sides.append(chaos)
+            print(f"{kind}, undisturbed: {len(chaos.expected)} files, {chaos.usual_s:.1f} s")
         while time.monotonic() < deadline and done < options.rounds:
-            result = chaos.round(options.seed, options.first + done)
+            turn, index = divmod(done, len(sides))
+            result = sides[index].round(options.seed, options.first + turn)
             done += 1
             blows += result.blows
-            print(f"{result.name}: {'BROKEN' if result.broken else 'equal'}, ", end="")
+            print(f"{options.pipeline[index]}, {result.name}: ", end="")
+            print("BROKEN, " if result.broken else "equal, ", end="")
             print(f"{result.blows} blows, {result.seconds:.1f} s", flush=True)
             if result.broken or options.story:
                 print("\n".join([*result.story, result.broken]), flush=True)
             broken += bool(result.broken)
-        if chaos.proxy:
-            told = (f"{kind} {count}" for kind, count in sorted(chaos.proxy.faults.items()))
-            print(f"requests that failed: {', '.join(told)}")
+        for chaos in sides:
+            if chaos.proxy:
+                told = (f"{kind} {count}" for kind, count in sorted(chaos.proxy.faults.items()))
+                print(f"requests that failed: {', '.join(told)}")
     print(f"{done} rounds, {blows} blows, {broken} broken; seed {options.seed}", flush=True)
     return 1 if broken else 0
 
