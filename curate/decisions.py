@@ -55,6 +55,7 @@ class DecisionWriter:
             compression="zstd",
             use_dictionary=["outcome", "reason", "threshold"],
             write_statistics=["id", "url"],
+            write_page_checksum=True,
         )
         self._columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
         self.rows = 0

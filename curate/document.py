@@ -78,6 +78,7 @@ class DocumentWriter:
             compression="zstd",
             compression_level=3,
             use_dictionary=_repeating(schema),
+            write_page_checksum=True,
         )
         self._rows: list[dict[str, Any]] = []
         self._bytes = 0
@@ -170,11 +171,12 @@ def open_parquet(stream: Any, **options: Any) -> Any:
     """Open a Parquet file for reading in this thread alone; read with `use_threads=False`.
 
     Arrow's threads for reading ahead would hold the stream when the interpreter ends, which aborts
-    now and then a process that has done all its work (apache/arrow#34314).
+    now and then a process that has done all its work (apache/arrow#34314). Pages are held against
+    their checksums: a bit that flipped on a disk would else be another text.
     """
     import pyarrow.parquet as pq
 
-    return pq.ParquetFile(stream, pre_buffer=False, **options)
+    return pq.ParquetFile(stream, pre_buffer=False, page_checksum_verification=True, **options)
 
 
 def read_documents(stream: BinaryIO, first: int = 0, last: int | None = None) -> Iterator[Document]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -117,7 +119,7 @@ class Manifest:
         return counts
 
     def as_json(self) -> dict[str, Any]:
-        """Return the manifest as it is stored."""
+        """Return plain values."""
         return {
             "stage": self.stage,
             "fingerprint": self.fingerprint,
@@ -133,6 +135,11 @@ class Manifest:
             "files": {role: asdict(info) for role, info in self.files.items()},
             "details": self.details,
         }
+
+    def stored(self) -> dict[str, Any]:
+        """Return the manifest as it is stored: with the SHA-256 of all else that is in it."""
+        value: dict[str, Any] = json.loads(json.dumps(self.as_json()))
+        return {**value, "sha256": _digest(value)}
 
     @staticmethod
     def read(path: str) -> Manifest:
@@ -151,7 +158,16 @@ class Manifest:
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> Manifest:
-        """Read a stored manifest."""
+        """Read a stored manifest.
+
+        Raises:
+            ValueError: it was changed since. Those of earlier versions have no SHA-256 to tell.
+            KeyError, TypeError, AttributeError: it is no manifest.
+        """
+        if "sha256" in value:
+            rest = {name: part for name, part in value.items() if name != "sha256"}
+            if value["sha256"] != _digest(rest):
+                raise ValueError("its content has another SHA-256 than it says")
         return Manifest(
             stage=value["stage"],
             fingerprint=value["fingerprint"],
@@ -176,6 +192,10 @@ class Manifest:
             files={role: FileInfo(**info) for role, info in value["files"].items()},
             details=value["details"],
         )
+
+
+def _digest(value: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def merge(name: str, fingerprint: str, manifests: Iterable[Manifest]) -> Manifest:

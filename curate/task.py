@@ -208,7 +208,8 @@ class Work:
         group: int | None = None,
     ) -> Any:
         """Read columns (all when none are named) of a Parquet file, or of one row group of it."""
-        with storage.open_input(storage.join(self.out, manifest.files[role].name)) as stream:
+        path = storage.join(self.out, manifest.files[role].name)
+        with storage.open_input(path) as stream, _reading(path):
             file = open_parquet(stream)
             groups = range(file.num_row_groups) if group is None else [group]
             return file.read_row_groups(list(groups), list(columns) or None, use_threads=False)
@@ -247,7 +248,7 @@ class Work:
             output.commit()
             info = FileInfo(name, output.bytes, self.rows[role], output.sha256)
             self.manifest.files[role] = info
-        storage.write_json(path, self.manifest.as_json(), replace=False)
+        storage.write_json(path, self.manifest.stored(), replace=False)
 
     def _check_wanted(self) -> None:
         """Refuse to publish for a definition that is not the run's any more.
@@ -270,6 +271,22 @@ class Work:
         """Remove what was not finished."""
         for _, _, output in self._outputs:
             output.discard()
+
+
+@contextmanager
+def _reading(path: str) -> Iterator[None]:
+    """Turn what Arrow says of a damaged file into a message for the user."""
+    try:
+        yield
+    except CurateError:
+        raise
+    except Exception as error:
+        if is_of_machine(error):
+            raise
+        raise CurateError(
+            f"{path}: cannot be read: {' '.join(str(error).split())[:200]}\n`curate verify"
+            " OUT` tells whether it is damaged, and what to remove."
+        ) from error
 
 
 class Worker:
@@ -360,7 +377,12 @@ def _stored(path: str, stream: BinaryIO, rows: int) -> Entries:
 
     def records() -> Iterator[tuple[Document, Drop | Failure | None]]:
         nonlocal read
-        for doc in read_documents(stream):
+        documents = read_documents(stream)
+        while True:
+            with _reading(path):
+                doc = next(documents, None)
+            if doc is None:
+                break
             read += 1
             yield doc, None
         if read != rows:

@@ -31,6 +31,8 @@ _LONGEST_REMEMBERED = 64
 # are cut where GPT-2's rules always begin a new word, so that the counts are the same: before white
 # space, and after a letter before a digit or a punctuation mark (none of them in _END_OF_TEXT).
 _PIECE_CHARS = 1 << 16
+# DIFFERS: where a word goes on for so many characters, it is cut as well, and a token may be.
+_MOST_PIECE_CHARS = 1 << 18
 _SPACE = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _WORD = re.compile(rf" ?[^{_SPACE}]+|[{_SPACE}]+(?![^{_SPACE}])|[{_SPACE}]+")
 _CUT = re.compile(
@@ -77,7 +79,7 @@ class TokenCounter(Annotator):
         if self.tokenizer != "gpt2":
             return sum(self._encode([text]))
         if _END_OF_TEXT in text:  # one token, whatever is around it
-            return sum(self._encode(list(_pieces(text))))
+            return self._count_pieces(text)
         return sum(map(self._count_words, _pieces(text)))
 
     def _count_words(self, text: str) -> int:
@@ -90,9 +92,12 @@ class TokenCounter(Annotator):
         short = [word for word in new if len(word) <= _LONGEST_REMEMBERED]
         known.update(zip(short, self._encode(short), strict=True))
         long = [word for word in new if len(word) > _LONGEST_REMEMBERED]
-        total: int = sum([times.pop(one) * sum(self._encode(list(_pieces(one)))) for one in long])
+        total: int = sum([times.pop(one) * self._count_pieces(one) for one in long])
         total += sum(map(mul, map(known.__getitem__, times), times.values()))
         return total
+
+    def _count_pieces(self, text: str) -> int:
+        return sum(count for piece in _pieces(text) for count in self._encode([piece]))
 
     def _encode(self, texts: list[str]) -> list[int]:
         """Return the number of tokens of each text."""
@@ -131,7 +136,10 @@ class TokenCounter(Annotator):
 def _pieces(text: str) -> Iterator[str]:
     """Yield pieces of a text that GPT-2's tokenizer counts as it counts the whole."""
     start = 0
-    while cut := _CUT.search(text, start + _PIECE_CHARS):
-        yield text[start : cut.end()]
-        start = cut.end()
+    while len(text) - start > _PIECE_CHARS:
+        most = start + _MOST_PIECE_CHARS
+        cut = _CUT.search(text, start + _PIECE_CHARS, most)
+        end = cut.end() if cut else min(most, len(text))
+        yield text[start:end]
+        start = end
     yield text[start:]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from .conftest import Cli, dataset_bytes, write_input
@@ -62,6 +63,24 @@ def garble(folder: Path) -> Path:
     return path
 
 
+def change_a_letter(folder: Path) -> Path:
+    path = next((folder / OUT / "stages").glob("*/a*.json"))
+    path.write_text(path.read_text().replace('"documents"', '"document_"'))
+    return path
+
+
+def add_to_a_stage(folder: Path) -> Path:
+    path = next((folder / OUT / "stages").glob("load-*")) / "mine.parquet"
+    path.write_bytes(b"mine")
+    return path
+
+
+def add_hidden(folder: Path) -> Path:
+    path = folder / OUT / "dataset/data/.mine.parquet"
+    path.write_bytes(b"mine")
+    return path
+
+
 def lie(folder: Path) -> Path:
     path = next((folder / OUT / "stages").glob("*/a*.json"))
     manifest = json.loads(path.read_text())
@@ -78,7 +97,13 @@ def test_an_untouched_run_is_whole(finished: Cli) -> None:
     assert "whole" in finished("verify", str(OUT)).stdout
 
 
-@pytest.mark.parametrize("harm", [flip_a_bit, shorten, lose, add, garble, lie])
+@pytest.mark.parametrize(
+    "harm",
+    [
+        *(flip_a_bit, shorten, lose, add, garble, lie, change_a_letter),
+        *(add_to_a_stage, add_hidden),
+    ],
+)
 def test_what_changed_is_found_and_mended(finished: Cli, harm: Callable[[Path], Path]) -> None:
     """The file is named; removing what it says and running again gives the same dataset."""
     before = dataset_bytes(finished.folder)
@@ -91,6 +116,49 @@ def test_what_changed_is_found_and_mended(finished: Cli, harm: Callable[[Path], 
     finished("run", "toy.py")
     assert found(finished, 0)["ok"]
     assert dataset_bytes(finished.folder) == before
+
+
+def test_a_bit_that_flips_between_two_stages_is_never_read(cli: Cli) -> None:
+    """The run stops with the file's name; what `verify` advises gives the same dataset."""
+    write_input(cli.folder, "a", [f"text number {n} of some that are kept" for n in range(50)])
+    cli("run", "toy.py")
+    before = dataset_bytes(cli.folder)
+    for stage in ("filter-*", "dataset-*"):
+        shutil.rmtree(next((cli.folder / OUT / "stages").glob(stage)))
+    path = next((cli.folder / OUT / "stages").glob("load-*/a*[0-9a-f].parquet"))
+    group = pq.read_metadata(path).row_group(0)
+    texts = next(group.column(n) for n in range(9) if group.column(n).path_in_schema == "text")
+    whole = path.read_bytes()
+    at = texts.data_page_offset + texts.total_compressed_size - 9
+    path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+    done = cli("run", "toy.py", code=1)
+    assert path.name in done.stderr + done.stdout
+    (fault,) = found(cli, 1)["faults"]
+    for name in fault["remove"]:
+        (cli.folder / name).unlink()
+    cli("run", "toy.py")
+    assert found(cli, 0)["ok"]
+    assert dataset_bytes(cli.folder) == before
+
+
+def test_a_run_that_names_another_fingerprint_is_given_again(finished: Cli) -> None:
+    """No manifest is blamed for a damaged run.json."""
+    path = finished.folder / OUT / "run.json"
+    record = json.loads(path.read_text())
+    record["stages"][0]["fingerprint"] = "0" * 12
+    path.write_text(json.dumps(record))
+    faults = found(finished, 1)["faults"]
+    assert [(Path(fault["path"]).name, fault["remove"]) for fault in faults] == [("run.json", [])]
+    finished("run", "toy.py")
+    assert found(finished, 0)["ok"]
+
+
+def test_a_card_that_is_missing_is_written_anew(finished: Cli) -> None:
+    path = finished.folder / OUT / "dataset/README.md"
+    path.unlink()
+    assert "give the run's command again." in finished("verify", str(OUT), code=1).stdout
+    finished("run", "toy.py")
+    assert path.exists()
 
 
 def test_a_folder_without_a_run_is_one_message(cli: Cli) -> None:

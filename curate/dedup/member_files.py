@@ -86,7 +86,9 @@ def write_members(work: Work, spans: Sequence[Span], members: Members) -> None:
         role = f"members-{start // _GROUPS_OF_FILE:04d}"
         work.rows[role] = 0
         with work.create(role, work.path(f"{role}.parquet")) as output:
-            writer = pq.ParquetWriter(output, _schema(), compression="zstd")
+            writer = pq.ParquetWriter(
+                output, _schema(), compression="zstd", write_page_checksum=True
+            )
             for group, span in enumerate(filled[start : start + _GROUPS_OF_FILE]):
                 kept = names.take(places[members.canonical[span.members]])
                 table, digest = _rows(span, members, leads[span.members], kept)

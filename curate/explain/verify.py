@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..document import open_parquet
+from ..errors import InputError
 from ..manifest import FileInfo, Manifest
 from ..storage import file_size, files_below, join, names, open_input, read_json
 from .run_files import RunFiles, StageFiles
 
 _PIECE = 1 << 20
 DATASET = "dataset"
+_TEMPORARY = re.compile(r"/\.[^/]*\.tmp\Z")  # see storage.temporary_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +75,19 @@ def verify(out: str, threads: int = 4) -> Findings:
     manifests: dict[str, dict[str, Manifest]] = {}
     with ThreadPoolExecutor(threads) as pool:
         for stage in run.stages.values():
-            manifests[stage.name] = _manifests(run, stage, found)
+            manifests[stage.name] = {}
+            if not stage.folder.endswith(f"/{stage.name}-{stage.fingerprint}"):
+                what = f"names another folder than that of the fingerprint, for {stage.name}"
+                found.faults.append(Fault(join(run.out, "run.json"), what))
+                continue
+            manifests[stage.name] = _manifests(stage, found)
             files = [
                 (stage, manifest, role, info)
                 for manifest in manifests[stage.name].values()
                 for role, info in manifest.files.items()
             ]
-            for faults in pool.map(lambda one: _check_file(run.out, *one), files):
-                found.faults += faults
+            checked = pool.map(lambda one: _check_file(run, *one), files)
+            found.faults += [fault for faults in checked for fault in faults]
             found.files += len(files)
             found.bytes += sum(info.bytes for *_, info in files)
             found.faults += _check_source(run, stage, manifests)
@@ -90,7 +98,7 @@ def verify(out: str, threads: int = 4) -> Findings:
     return found
 
 
-def _manifests(run: RunFiles, stage: StageFiles, found: Findings) -> dict[str, Manifest]:
+def _manifests(stage: StageFiles, found: Findings) -> dict[str, Manifest]:
     """Return the manifests of a stage that can be trusted, by unit."""
     there = {name[:-5] for name in names(stage.folder) if name.endswith(".json")}
     read = {}
@@ -102,8 +110,9 @@ def _manifests(run: RunFiles, stage: StageFiles, found: Findings) -> dict[str, M
         path = join(stage.folder, f"{unit}.json")
         try:  # a store that fails, which is an InputError, says nothing of the manifest
             manifest = Manifest.from_json(read_json(path))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            found.faults.append(Fault(path, "cannot be read as a manifest", (path,)))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            what = f"is damaged: {error}" if isinstance(error, ValueError) else "is no manifest"
+            found.faults.append(Fault(path, what, (path,)))
             continue
         what = _ledger_fault(manifest, stage, unit)
         if what:
@@ -133,18 +142,36 @@ def _ledger_fault(manifest: Manifest, stage: StageFiles, unit: str) -> str:
 
 
 def _check_file(
-    out: str, stage: StageFiles, manifest: Manifest, role: str, info: FileInfo
+    run: RunFiles, stage: StageFiles, manifest: Manifest, role: str, info: FileInfo
 ) -> list[Fault]:
     """Return what is wrong with a file of a unit."""
-    path = join(out, info.name)
+    path = join(run.out, info.name)
     what = _file_fault(path, info)
     if not what and path.endswith(".parquet"):
         what = _rows_fault(path, role, info, manifest)
     if not what:
         return []
     # The manifest goes first: without it nobody takes the file for whole.
-    remove = (join(stage.folder, f"{manifest.unit}.json"), path)
-    return [Fault(path, what, remove[: 1 if what == "is missing" else 2])]
+    remove = [join(stage.folder, f"{manifest.unit}.json")]
+    if what != "is missing":
+        remove.append(path)
+        # Parquet's pages have checksums of their own: nobody has read others than were written.
+        if not path.endswith(".parquet"):
+            remove += _made_from(run, stage, manifest.unit)
+    return [Fault(path, what, tuple(remove))]
+
+
+def _made_from(run: RunFiles, stage: StageFiles, unit: str) -> Iterator[str]:
+    """Yield the manifests of all that was made from a unit, directly or not."""
+    changed = {stage.name: {unit}}
+    for later in run.stages.values():
+        units: set[str] = set()
+        for one in (one for source in later.sources for one in changed.get(source, ())):
+            same = later.of_source(one)
+            units |= {same} if same else set(later.units)
+        if units:
+            changed[later.name] = units
+            yield from (join(later.folder, f"{one}.json") for one in sorted(units))
 
 
 def _file_fault(path: str, info: FileInfo) -> str:
@@ -207,19 +234,44 @@ def _check_source(
 
 
 def _foreign(run: RunFiles, manifests: Mapping[str, Mapping[str, Manifest]]) -> Iterator[Fault]:
-    """Yield the files among the run's own that no manifest names."""
-    dataset = run.stages.get(DATASET)
-    if dataset is None or not dataset.units or len(manifests[DATASET]) < len(dataset.units):
-        return  # until it is written, files of an earlier run may still be there
-    data = join(run.out, "dataset", "data")
-    known = {
-        join(run.out, info.name)
-        for manifest in manifests[DATASET].values()
-        for info in manifest.files.values()
-    }
-    for path in files_below(data):
-        if path not in known and not path.rsplit("/", 1)[-1].startswith("."):
-            yield Fault(path, "belongs to no unit of this run", (path,))
+    """Yield the files among the run's own that no manifest names; and what else is missing.
+
+    Of stages that are done: at the others, workers may be writing.
+    """
+    for stage in run.stages.values():
+        if not stage.units or len(manifests[stage.name]) < len(stage.units):
+            continue
+        known = {join(stage.folder, f"{unit}.json") for unit in stage.units}
+        known |= _named(run, manifests[stage.name].values())
+        there = [join(stage.folder, name) for name in names(stage.folder)]
+        for path in sorted(set(there) - known):  # of units whose inputs are gone, or foreign
+            if path.endswith(".json") and (manifest := _left(stage, path)):
+                known |= {path, *_named(run, [manifest])}
+        if stage.name == DATASET:
+            dataset = join(run.out, "dataset")
+            there += files_below(join(dataset, "data"))
+            there += [join(dataset, name) for name in names(dataset)]
+            card = {join(dataset, "README.md"), join(dataset, "croissant.json")}
+            known |= {join(dataset, "data"), *card}
+            for path in sorted(card - set(there)):
+                yield Fault(path, "is missing; the run's command writes it anew")
+        for path in there:
+            if path not in known and not _TEMPORARY.search(path):
+                yield Fault(path, "belongs to no unit of this run", (path,))
+
+
+def _named(run: RunFiles, manifests: Iterable[Manifest]) -> set[str]:
+    return {join(run.out, info.name) for one in manifests for info in one.files.values()}
+
+
+def _left(stage: StageFiles, path: str) -> Manifest | None:
+    """Return the manifest of a unit that the stage does not list any more."""
+    try:
+        manifest = Manifest.read(path)
+    except InputError:
+        return None
+    unit = path.rpartition("/")[2][:-5]
+    return None if _ledger_fault(manifest, stage, unit) else manifest
 
 
 def describe(found: Findings) -> Iterator[str]:
@@ -235,5 +287,9 @@ def describe(found: Findings) -> Iterator[str]:
         return
     for fault in found.faults:
         yield f"{fault.path}: {fault.what}"
+    remove = dict.fromkeys(path for fault in found.faults for path in fault.remove)
+    if not remove:
+        yield "To mend it, give the run's command again."
+        return
     yield "To mend it, remove these and give the run's command again:"
-    yield from (f"  {path}" for path in dict.fromkeys(p for f in found.faults for p in f.remove))
+    yield from (f"  {path}" for path in remove)

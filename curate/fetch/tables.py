@@ -64,7 +64,7 @@ def write(work: Work, role: str, name: str, tables: Iterable[Any], schema: Any) 
 
     rows = 0
     with work.create(role, name) as output:
-        writer = pq.ParquetWriter(output, schema, compression="zstd")
+        writer = pq.ParquetWriter(output, schema, compression="zstd", write_page_checksum=True)
         for table in tables:
             writer.write_table(table, _GROUP_ROWS)
             rows += table.num_rows
