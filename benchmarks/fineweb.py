@@ -1,8 +1,9 @@
 """FineWeb by curate and by datatrove's own example, on the same pages.
 
     python benchmarks/fineweb.py WARC [--rounds 3] [--gate 0.03] [--peer-python PYTHON] [--json]
-    python benchmarks/fineweb.py WARC --growth       cost per page at 1, 3 and 10 times the input,
-                                                     and with two workers
+    python benchmarks/fineweb.py WARC --growth [--only curate]
+                                                     cost per page of 1, 3 and 10 files, and of ten
+                                                     with two workers
     --pages N                                        of the first N records only
     --english 0.45                                   with fewer English pages, as in a crawl
 
@@ -23,6 +24,10 @@ trafilatura, so that decisions can be compared; its own environment has trafilat
 (python -m venv peer && peer/bin/pip install 'datatrove[processing,io]==0.10.1' spacy
 lxml_html_clean).
 
+--growth writes the pages to ten files, in turn, as many to each and each page once. A worker of
+ours takes a file at a time; of datatrove each file is a task, and each task starts a process for
+its extractor. So files must be of some hundred pages for figures that say something of a crawl.
+
 CPU seconds are those of a side's processes and their children, the unit of its cost; the time on
 the clock is given beside them.
 """
@@ -37,6 +42,8 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -53,6 +60,7 @@ from curate.token_counter import TokenCounter
 HERE = Path(__file__).parent
 PIPELINE = HERE.parent / "pipelines" / "fineweb.py"
 _PAYLOAD_TYPE = "WARC-Identified-Payload-Type"
+GROWTH = ((1, 1), (3, 1), (10, 1), (10, 2))  # files and workers
 STEPS = (
     *("url", "extract", "language", "gopher_repetition", "gopher_quality", "c4_quality"),
     *("fineweb_quality", "minhash_dedup"),
@@ -103,17 +111,29 @@ def run_curate(side: Side, warc: Path, out: Path, options: dict[str, str], worke
             side.stages[step["name"]] = side.stages.get(step["name"], 0.0) + seconds
 
 
-def run_peer(side: Side, warc: Path, out: Path, python: str, as_it_comes: bool) -> None:
+@dataclass(frozen=True)
+class Peer:
+    """How datatrove is run."""
+
+    python: str
+    as_it_comes: bool
+    tasks: int = 1
+    workers: int = 1
+
+
+def run_peer(side: Side, warc: Path, out: Path, peer: Peer) -> None:
     """Run datatrove once."""
     options = {
         "warc": str(warc),
         "out": str(out),
         "lid_model": str(LID176.locate()),
         "tokenizer": str(out.parent / "tokenizer.json"),
-        "as_it_comes": as_it_comes,
+        "as_it_comes": peer.as_it_comes,
+        "tasks": peer.tasks,
+        "workers": peer.workers,
     }
     out.mkdir()
-    command = [python, str(HERE / "fineweb_peer.py"), json.dumps(options)]
+    command = [peer.python, str(HERE / "fineweb_peer.py"), json.dumps(options)]
     side.rounds.append(measured(command, out.parent / "log"))
     side.outcomes = {}
     for step in STEPS:
@@ -185,24 +205,48 @@ def with_english(warc: Path, folder: Path, share: float) -> Path:
     return as_crawled(warc, folder / "mixed.warc.gz", left_out=left_out)
 
 
-def growth(warc: Path, folder: Path, options: dict[str, str]) -> list[dict[str, Any]]:
-    """Return our cost per page for the input once, three and ten times, and with two workers."""
-    rows = []
-    for times, workers in ((1, 1), (3, 1), (10, 1), (10, 2)):
-        inputs = folder / f"x{times}-{workers}"
+def in_files(warc: Path, folder: Path, count: int) -> tuple[list[Path], int]:
+    """Write the pages in turn to so many files; return these, and the pages in each."""
+    with warc.open("rb") as stream:
+        each = sum(record.rec_type == "response" for record in ArchiveIterator(stream)) // count
+    if not each:
+        raise SystemExit(f"fineweb: --growth needs {count} pages or more")
+    paths = [folder / f"{number:02}.warc.gz" for number in range(count)]
+    with ExitStack() as opened, warc.open("rb") as stream:
+        writers = [WARCWriter(opened.enter_context(path.open("wb")), gzip=True) for path in paths]
+        pages = (record for record in ArchiveIterator(stream) if record.rec_type == "response")
+        for number, record in enumerate(islice(pages, each * count)):
+            writers[number % count].write_record(record)
+    return paths, each
+
+
+def growth(warc: Path, folder: Path, peer: Peer | None, rounds: int) -> dict[str, Any]:
+    """Measure the cost per page of one, three and ten files, and of ten with two workers."""
+    files, each = in_files(warc, folder, max(times for times, _ in GROWTH))
+    rows: list[dict[str, Any]] = []
+    for times, workers in GROWTH:
+        inputs, out = folder / f"x{times}-{workers}", folder / "out"
         inputs.mkdir()
-        for number in range(times):
-            shutil.copyfile(warc, inputs / f"{number:02}{''.join(warc.suffixes)}")
-        side = Side(f"{times} times, {workers} workers")
-        path = inputs / f"*{''.join(warc.suffixes)}"
-        out = folder / "out"
-        run_curate(side, path, out, options, workers)
-        rows.append(
-            {"times": times, "workers": workers, **side.as_json(len(side.outcomes) * times)}
-        )
-        shutil.rmtree(out)
+        for file in files[:times]:
+            (inputs / file.name).hardlink_to(file)
+        ours, theirs = Side("curate"), Side("datatrove")
+        for _ in range(rounds):
+            if peer:
+                run_peer(theirs, inputs / "*", out, replace(peer, tasks=times, workers=workers))
+                shutil.rmtree(out)
+            run_curate(ours, inputs / "*", out, {}, workers)
+            shutil.rmtree(out)
         shutil.rmtree(inputs)
-    return rows
+        sides = {side.name: side.as_json(times * each) for side in (ours, theirs) if side.rounds}
+        rows.append({"files": times, "pages": times * each, "workers": workers, "sides": sides})
+    one, two = (row["sides"] for row in rows[-2:])
+    faster = {
+        name: round(
+            median(one[name]["wall_ms_per_page"]) / median(two[name]["wall_ms_per_page"]), 2
+        )
+        for name in one
+    }
+    return {"rows": rows, "two_workers": faster}
 
 
 def main() -> None:
@@ -219,23 +263,27 @@ def main() -> None:
     parser.add_argument("--peer-python", default=sys.executable)
     parser.add_argument("--as-it-comes", action="store_true")
     parser.add_argument("--growth", action="store_true")
+    parser.add_argument("--only", choices=("curate",), help="with --growth: leave datatrove out")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    if options.only and not options.growth:
+        parser.error("--only goes with --growth")
+    peer_run = None if options.only else Peer(options.peer_python, options.as_it_comes)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         warc = as_crawled(options.warc, folder / "pages.warc.gz", options.pages)
         if options.english:
             warc = with_english(warc, folder, options.english)
-        if options.growth:
-            rows = growth(warc, folder, {})
-            print(json.dumps(rows) if options.json else "\n".join(map(str, rows)))
-            return
         counter = TokenCounter("gpt2")
         counter.setup()
         counter._tokenizer.save(str(folder / "tokenizer.json"))
+        if peer_run is None or options.growth:
+            grown = growth(warc, folder, peer_run, options.rounds)
+            print(json.dumps(grown)) if options.json else show_growth(grown)
+            return
         plain, gated, peer = map(Side, ("curate", "curate, gate", "datatrove"))
         for number in range(options.rounds):
-            run_peer(peer, warc, folder / f"p{number}", options.peer_python, options.as_it_comes)
+            run_peer(peer, warc, folder / f"p{number}", peer_run)
             run_curate(plain, warc, folder / f"a{number}", {}, 1)
             run_curate(gated, warc, folder / f"g{number}", {"language_gate": str(options.gate)}, 1)
             for part in "pag":
@@ -262,6 +310,19 @@ def main() -> None:
         print(json.dumps(result))
         return
     show(result)
+
+
+def show_growth(grown: dict[str, Any]) -> None:
+    """Print the cost per page by size and workers."""
+    for row in grown["rows"]:
+        for name, side in row["sides"].items():
+            print(
+                f"{row['files']:3} files, {row['pages']:6,} pages, {row['workers']} workers"
+                f" {name:10} {median(side['cpu_ms_per_page']):7.1f} CPU ms a page,"
+                f" {median(side['wall_ms_per_page']):7.1f} on the clock, peak {side['peak_mb']} MB"
+            )
+    for name, faster in grown["two_workers"].items():
+        print(f"{name:10} two workers {faster:.2f} times as fast as one")
 
 
 def show(result: dict[str, Any]) -> None:

@@ -43,9 +43,13 @@ def removed(step: str) -> JsonlWriter:
     return JsonlWriter(f"{OUT}/removed/{step}", compression=None)
 
 
-def run(stage: str, pipeline: list[object], tasks: int = 1) -> None:
+def run(stage: str, pipeline: list[object], tasks: int = OPTIONS["tasks"]) -> None:
     LocalPipelineExecutor(
-        pipeline=pipeline, tasks=tasks, logging_dir=f"{OUT}/logs/{stage}", skip_completed=False
+        pipeline=pipeline,
+        tasks=tasks,
+        workers=OPTIONS["workers"],  # else as many as tasks
+        logging_dir=f"{OUT}/logs/{stage}",
+        skip_completed=False,
     ).run()
 
 
@@ -82,7 +86,8 @@ def main() -> None:
     )
     buckets = [MinhashDedupBuckets(f"{OUT}/signatures", f"{OUT}/buckets", config=config)]
     run("buckets", buckets, tasks=config.num_buckets)
-    run("clusters", [MinhashDedupCluster(f"{OUT}/buckets", f"{OUT}/remove", config=config)])
+    clusters = [MinhashDedupCluster(f"{OUT}/buckets", f"{OUT}/remove", config=config)]
+    run("clusters", clusters, tasks=1)
     run(
         "publish",
         [
