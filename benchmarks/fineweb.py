@@ -12,7 +12,9 @@ of its own with one worker. The WARC is written anew as Common Crawl writes it, 
 each page's WARC-Identified-Payload-Type: without it the peer asks libmagic, and loses pages. The
 peer states its language, has a minute for a page instead of a second (a loaded machine loses pages
 otherwise) and does not drop texts that it has seen before, which depends on the order. `--as-it-
-comes` undoes that, and counts the pages it loses.
+comes` undoes these last two. Pages of which the peer has no record though we have a text are
+counted as lost, in either run; a text that its extractor finds empty is among them, so what that
+extractor says of its pages is given beside the count.
 
 The gate saves what is not English, so what it is worth depends on the mix: of the 3,000 real pages
 two thirds are English, of Common Crawl's 43 to 46 % (its own statistics, 2023 to 2025). --english
@@ -29,148 +31,64 @@ ours takes a file at a time; of datatrove each file is a task, and each task sta
 its extractor. So files must be of some hundred pages for figures that say something of a crawl.
 
 CPU seconds are those of a side's processes and their children, the unit of its cost; the time on
-the clock is given beside them.
+the clock is given beside them. Seconds by step are on the clock, the median of the rounds: ours
+from the start of a step on a page to its end, with the wait for a child that does it; datatrove's
+are those of its own time_stats, without what is between its blocks. They do not add up to the CPU.
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import pyarrow.parquet as pq
-from dedup_sides import Used, measured
+from fineweb_sides import Peer, Side, check_peer, run_curate, run_peer
 from warcio.archiveiterator import ArchiveIterator
 from warcio.warcwriter import WARCWriter
 
-from curate.assets import LID176
 from curate.token_counter import TokenCounter
 
-HERE = Path(__file__).parent
-PIPELINE = HERE.parent / "pipelines" / "fineweb.py"
 _PAYLOAD_TYPE = "WARC-Identified-Payload-Type"
 GROWTH = ((1, 1), (3, 1), (10, 1), (10, 2))  # files and workers
-STEPS = (
-    *("url", "extract", "language", "gopher_repetition", "gopher_quality", "c4_quality"),
-    *("fineweb_quality", "minhash_dedup"),
-)
-
-
-class Side:
-    """One side of the comparison: what it used in each round, and what it decided.
-
-    Attributes:
-        outcomes: by record id the step that dropped it, "" where it was published.
-        stages: seconds by stage, of the last round.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.rounds: list[Used] = []
-        self.outcomes: dict[str, str] = {}
-        self.stages: dict[str, float] = {}
-
-    def as_json(self, pages: int) -> dict[str, Any]:
-        cpu = [used.cpu_seconds for used in self.rounds]
-        return {
-            "cpu_ms_per_page": [round(1000 * value / pages, 2) for value in cpu],
-            "wall_ms_per_page": [round(1000 * used.seconds / pages, 2) for used in self.rounds],
-            "pages_per_cpu_second": round(pages / median(cpu), 1),
-            "peak_mb": round(max(used.peak_mb for used in self.rounds)),
-            "published": sum(not step for step in self.outcomes.values()),
-            "stages": {name: round(value, 2) for name, value in self.stages.items()},
-        }
-
-
-def run_curate(side: Side, warc: Path, out: Path, options: dict[str, str], workers: int) -> None:
-    """Run our pipeline once."""
-    parameters = [part for name, value in options.items() for part in ("-p", f"{name}={value}")]
-    command = [sys.executable, "-m", "curate", "run", str(PIPELINE), "-p", f"warcs={warc}"]
-    command += [*parameters, "--workers", str(workers), "--out", str(out), "--json"]
-    side.rounds.append(measured(command, out.parent / "log"))
-    side.outcomes, side.stages = {}, {}
-    for path in sorted(out.glob("stages/*/*.decisions.parquet")):
-        for row in pq.read_table(path, columns=["id", "outcome", "reason"]).to_pylist():
-            kept = row["outcome"] == "kept"
-            side.outcomes[row["id"]] = "" if kept else row["reason"].split("/")[-2]
-    for path in out.glob("stages/*/*.json"):
-        manifest = json.loads(path.read_text())
-        for step in manifest["steps"]:
-            seconds = step["seconds"] or manifest["seconds"]
-            side.stages[step["name"]] = side.stages.get(step["name"], 0.0) + seconds
-
-
-@dataclass(frozen=True)
-class Peer:
-    """How datatrove is run."""
-
-    python: str
-    as_it_comes: bool
-    tasks: int = 1
-    workers: int = 1
-
-
-def run_peer(side: Side, warc: Path, out: Path, peer: Peer) -> None:
-    """Run datatrove once."""
-    options = {
-        "warc": str(warc),
-        "out": str(out),
-        "lid_model": str(LID176.locate()),
-        "tokenizer": str(out.parent / "tokenizer.json"),
-        "as_it_comes": peer.as_it_comes,
-        "tasks": peer.tasks,
-        "workers": peer.workers,
-    }
-    out.mkdir()
-    command = [peer.python, str(HERE / "fineweb_peer.py"), json.dumps(options)]
-    side.rounds.append(measured(command, out.parent / "log"))
-    side.outcomes = {}
-    for step in STEPS:
-        for record in _records(out / "removed" / step):
-            side.outcomes[record["id"]] = step
-    for record in _records(out / "published"):
-        side.outcomes[record["id"]] = ""
-    side.stages = {}
-    for path in out.glob("logs/*/stats.json"):
-        for block in json.loads(path.read_text()):
-            name = block["name"].split(" ", 1)[-1].strip()
-            times = block.get("time_stats")  # 0 of a block that took none
-            seconds = times.get("total", 0.0) if isinstance(times, dict) else 0.0
-            side.stages[name] = side.stages.get(name, 0.0) + seconds
-
-
-def _records(folder: Path) -> Iterator[dict[str, Any]]:
-    for path in sorted(folder.glob("*.jsonl*")):
-        opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open()
-        with opened as lines:
-            yield from map(json.loads, lines)
 
 
 def compare(ours: Side, peer: Side) -> dict[str, Any]:
-    """Count pages that both decide alike; a page that only one side has was lost or not read."""
+    """Count pages that both decide alike, and those of which the peer has no record.
+
+    datatrove keeps no record of a page without text. So one that we drop in or before the extractor
+    is unrecorded there, which says nothing; one of which we have a text is lost.
+    """
     ids = {page for page, step in ours.outcomes.items() if step != "warc"}
     classes: Counter[str] = Counter()
+    lost = unrecorded = 0
     for page in ids:
         ours_step = ours.outcomes[page]
-        # datatrove keeps no record of pages without text; ours are dropped by the extractor.
-        peer_step = peer.outcomes.get(page, "extract")
+        peer_step = peer.outcomes.get(page)
+        if peer_step is None:
+            without_text = ours_step in ("url", "extract", "language_gate")
+            lost, unrecorded = lost + (not without_text), unrecorded + without_text
+            peer_step = "extract" if ours_step == "extract" else "no record"
         if ours_step == "language_gate":
             ours_step = "language"
         if ours_step != peer_step:
             classes[f"{ours_step or 'kept'} here, {peer_step or 'kept'} there"] += 1
-    same = len(ids) - classes.total()
-    return {"pages": len(ids), "same": same, "differences": dict(classes.most_common())}
+    return {
+        "pages": len(ids),
+        "same": len(ids) - classes.total(),
+        "lost": lost,
+        "no_record": unrecorded,
+        "differences": dict(classes.most_common()),
+    }
 
 
 def as_crawled(
@@ -199,6 +117,8 @@ def with_english(warc: Path, folder: Path, share: float) -> Path:
         for page, step in side.outcomes.items()
         if step not in ("warc", "url", "extract", "language")
     ]
+    if not english:
+        raise SystemExit("fineweb: --english needs a WARC with English pages")
     wanted = round(share / (1 - share) * (len(side.outcomes) - len(english)))
     every = min(wanted / len(english), 1.0)
     left_out = {page for n, page in enumerate(english) if int((n + 1) * every) == int(n * every)}
@@ -249,14 +169,30 @@ def growth(warc: Path, folder: Path, peer: Peer | None, rounds: int) -> dict[str
     return {"rows": rows, "two_workers": faster}
 
 
+def _from_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 on")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number between 0 and 1")
+    return value
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("warc", type=Path)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--english", type=float, help="share of English pages, below that of WARC")
-    parser.add_argument("--pages", type=int)
+    parser.add_argument("--rounds", type=_from_one, default=3)
+    parser.add_argument("--english", type=_share, help="share of English pages, below that of WARC")
+    parser.add_argument("--pages", type=_from_one)
     parser.add_argument(
         "--gate", type=float, default=0.03, help="of the run with the language gate"
     )
@@ -268,7 +204,11 @@ def main() -> None:
     options = parser.parse_args()
     if options.only and not options.growth:
         parser.error("--only goes with --growth")
+    if not options.warc.is_file():
+        parser.error(f"no such WARC file: {options.warc}")
     peer_run = None if options.only else Peer(options.peer_python, options.as_it_comes)
+    if peer_run:
+        check_peer(peer_run.python)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         warc = as_crawled(options.warc, folder / "pages.warc.gz", options.pages)
@@ -304,6 +244,7 @@ def main() -> None:
             "stages": {side.name: side.as_json(pages)["stages"] for side in (peer, plain, gated)},
             "sides": {side.name: side.as_json(pages) for side in (peer, plain, gated)},
             "decisions": compare(plain, peer),
+            "peer_extractor": peer.extractor,
             "decisions_gate": compare(gated, plain),
         }
     if options.json:
@@ -339,11 +280,16 @@ def show(result: dict[str, Any]) -> None:
         print(f"{name:14} {median(values):.2f} times datatrove ({min(values)} to {max(values)})")
     for title in ("decisions", "decisions_gate"):
         counts = result[title]
-        print(f"{title}: {counts['same']} of {counts['pages']} the same")
+        print(
+            f"{title}: {counts['same']} of {counts['pages']} the same; of {counts['lost']} with a"
+            f" text the other side has no record, of {counts['no_record']} without"
+        )
         for kind, count in counts["differences"].items():
             print(f"  {count:5} {kind}")
+    told = ", ".join(f"{count} {kind}" for kind, count in result["peer_extractor"].items())
+    print(f"datatrove's extractor, last round: {told}")
     for name, side in result["sides"].items():
-        print(f"seconds by step, {name}:")
+        print(f"seconds on the clock by step, {name}:")
         for step, seconds in sorted(side["stages"].items(), key=lambda item: -item[1]):
             if seconds >= 0.05:
                 print(f"  {seconds:8.2f} {step}")
