@@ -8,8 +8,9 @@
 DATA is the folder with html-gold.jsonl and real-3000.warc. Each extractor runs in a process of its
 own over the same pages, already decoded, in a fixed order. Words are counted as multisets; scripts
 without spaces count by the character. `must` is the share of wanted snippets that are found,
-`must not` that of unwanted ones. Our scores are those of --ours; our speed is that of the model as
-it is installed. --peer-python is where readability-lxml and jusText are installed
+`must not` that of unwanted ones. Precision, recall and F1 are means over
+pages whose whole text is annotated. Our scores are those of --ours; our speed is that of the model
+as it is installed. --peer-python is where readability-lxml and jusText are installed
 (python -m venv peers && peers/bin/pip install -U pip && peers/bin/pip install readability-lxml
 lxml_html_clean jusText; an old pip fails on their extras).
 """
@@ -34,6 +35,7 @@ NAMES = (
     *("curate", "trafilatura-fineweb", "curate-trafilatura", "trafilatura-default"),
     *("trafilatura-fast", "resiliparse", *ELSEWHERE),
 )
+SAME_LIBRARY = ("curate-trafilatura", "trafilatura-fineweb")  # one version, the same settings
 LEAST_PAGES = 8
 
 
@@ -49,7 +51,7 @@ def run(name: str, pages: Path, python: str, folder: Path) -> tuple[dict[str, st
 
 def groups_of(page: GoldPage) -> list[str]:
     """Name the rows of the table that a page counts in."""
-    groups = [f"source {page.source}", f"language {page.language}"]
+    groups = ["all", f"source {page.source}", f"language {page.language}"]
     return [*groups, f"type {page.page_type}"] if page.page_type else groups
 
 
@@ -69,7 +71,10 @@ def measure(pages: list[GoldPage], texts: dict[str, str]) -> dict[str, dict[str,
                     table[group].append(share)
     result: dict[str, dict[str, float]] = {}
     for group in sorted({*full, *must, *must_not}):
-        row: dict[str, float] = {"pages": max(len(full[group]), len(must[group]))}
+        counts = {"f1": len(full[group]), "must": len(must[group])}
+        counts["must_not"] = len(must_not[group])
+        row: dict[str, float] = {"pages": max(counts["f1"], counts["must"])}
+        row |= {f"{figure}_pages": count for figure, count in counts.items()}
         if full[group]:
             for place, name in enumerate(("precision", "recall", "f1")):
                 row[name] = sum(values[place] for values in full[group]) / len(full[group])
@@ -79,6 +84,14 @@ def measure(pages: list[GoldPage], texts: dict[str, str]) -> dict[str, dict[str,
         if row["pages"] >= LEAST_PAGES:
             result[group] = row
     return result
+
+
+def equal_texts(all_texts: dict[str, dict[str, str]]) -> dict[str, int] | None:
+    """Count pages of the same text from our trafilatura extractor and the library, if both ran."""
+    ours, theirs = (all_texts.get(name) for name in SAME_LIBRARY)
+    if ours is None or theirs is None:
+        return None
+    return {"pages": len(ours), "same": sum(text == theirs.get(p) for p, text in ours.items())}
 
 
 def table(results: dict[str, Any], names: list[str]) -> str:
@@ -94,12 +107,15 @@ def table(results: dict[str, Any], names: list[str]) -> str:
     ):
         for group in groups:
             rows = [results[name]["scores"][group] for name in names]
-            if figure not in rows[0] or (figure != "f1" and not group.startswith("source")):
+            if figure not in rows[0] or (
+                figure != "f1" and not group.startswith(("all", "source"))
+            ):
                 continue
             values = [f"{row[figure]:.3f}" for row in rows]
             best = min(values) if figure == "must_not" else max(values)
             cells = [f"**{value}**" if value == best else value for value in values]
-            lines.append(f"| {title}, {group} | {rows[0]['pages']} | " + " | ".join(cells) + " |")
+            count = rows[0]["f1_pages" if figure in ("precision", "recall") else f"{figure}_pages"]
+            lines.append(f"| {title}, {group} | {count} | " + " | ".join(cells) + " |")
     for key, title in (("ms_per_page", "CPU ms a page"), ("peak_mb", "peak MB")):
         cells = [f"{results[name][key]:.1f}" for name in names]
         lines.append(f"| {title} | | " + " | ".join(cells) + " |")
@@ -116,12 +132,16 @@ def main() -> None:
     parser.add_argument("--pages", type=Path, help="write 20 pages side by side, as HTML")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    names = options.only.split(",")
+    if unknown := [name for name in names if name not in NAMES]:
+        parser.error(f"--only: no extractor {', '.join(unknown)}; there are {', '.join(NAMES)}")
+    if not options.peer_python:
+        if options.only != parser.get_default("only") and set(names) & set(ELSEWHERE):
+            parser.error(f"--only: {' and '.join(ELSEWHERE)} need --peer-python")
+        names = [name for name in names if name not in ELSEWHERE]
     pages = load(options.data)
     if options.sample:
         pages = pages[:: max(len(pages) // options.sample, 1)]
-    names = [name for name in options.only.split(",") if name in NAMES]
-    if not options.peer_python:
-        names = [name for name in names if name not in ELSEWHERE]
     results: dict[str, Any] = {}
     all_texts: dict[str, dict[str, str]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -145,7 +165,13 @@ def main() -> None:
             print(f"{name}: {results[name]['ms_per_page']:.1f} ms a page", file=sys.stderr)
     if options.pages:
         options.pages.write_text(side_by_side(choose(pages), all_texts))
-    print(json.dumps(results) if options.json else table(results, names))
+    same = equal_texts(all_texts)
+    if options.json:
+        print(json.dumps(results if same is None else {**results, "equal_texts": same}))
+        return
+    print(table(results, names))
+    if same:
+        print(f"\n{' and '.join(SAME_LIBRARY)}: {same['same']} of {same['pages']} texts are equal")
 
 
 if __name__ == "__main__":
