@@ -33,6 +33,10 @@ HOSTILE = {
     + END,
     "many line breaks": "<p>" + "x<br>" * 100_000 + END,
     "many entities": "<p>" + "&amp;" * 200_000 + END,
+    "a character's number of many digits": "<p>&#" + "9" * (2 * MEGA) + ";" + END,
+    "a character's number of many zeros": "<p>&#" + "0" * (2 * MEGA) + "65;" + END,
+    "a title of a number": "<title>&#" + "9" * (2 * MEGA) + "</title>" + END,
+    "a description of a number": '<meta name=author content="&#' + "9" * 15_000 + ';">' + END,
     "many bare less-than signs": "<p>" + "< " * 200_000 + END,
     "a script full of tags": "<script>" + "</scrip" * 200_000 + "</script>" + END,
     "a comment full of dashes": "<!--" + "- -" * MEGA + "-->" + END,
@@ -73,3 +77,20 @@ def test_what_comes_before_an_open_end_is_read(name: str) -> None:
         SWALLOWED[name].encode(), ""
     )
     assert text.text.startswith("Seen first.")
+
+
+def test_numbers_of_many_digits_are_read_as_short_ones_are() -> None:
+    """Python's own limit of 4,300 digits loses no page, nor what it says of itself."""
+    large, letter = f"&#{'9' * 5_000};", f"&#{'0' * 5_000}65;"
+    page = (
+        f"<title>{large} {letter}</title><meta name=author content='{large} {letter}'>"
+        '<script type="application/ld+json">'
+        f'{{"headline": "The {large}{letter}&#0065;", "author": "{large} Bo"}}</script>'
+        f"<p>Seen {large}{letter} and &#999999999 &#{'0' * 12}38;amp; &#{'0' * 12};&#12345678;"
+    )
+    found = HtmlExtractor(boilerplate=True).extract(page.encode(), "")
+    assert found.text == "Seen \ufffdA and \ufffd &amp; \ufffd\ufffd"
+    assert found.metadata["title"] == "The \ufffdAA" and found.metadata["author"] == "\ufffd Bo"
+    without = page.replace("<script", "<style").replace("</script", "</style")
+    said = HtmlExtractor().extract(without.encode(), "").metadata
+    assert said["title"] == said["author"] == "\ufffd A"

@@ -7,7 +7,6 @@ order of the page, so that the blocks in it are a range.
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -36,7 +35,7 @@ from .html_known import (
 )
 from .html_names import Judge
 from .html_paths import Paths, read_paths
-from .html_tokens import Cuts, text_of
+from .html_tokens import Cuts, text_of, unescape
 
 # Deeper elements are read as part of the one at this depth; real pages rarely pass 100.
 _MAX_DEPTH = 400
@@ -126,7 +125,7 @@ def read_page(
         if not state & DROPPED:
             text = source.decode("utf-8", "replace")
             if "&" in text:
-                text = html.unescape(text)
+                text = unescape(text)
             if state & PRE:
                 text = text.strip("\n").rstrip()
                 if text.isspace():
@@ -303,7 +302,7 @@ def _raw(page: Page, cuts: Cuts, tag: tuple[str, str], text: bytes, state: int) 
     content, after = cuts.raw(name.encode(), text)
     if name == "title":
         if not page.title and not state & DROPPED:
-            page.title = " ".join(html.unescape(text_of(b"<".join(content))).split())
+            page.title = " ".join(unescape(text_of(b"<".join(content))).split())
     elif name == "script" and "ld+json" in source and len(page.linked_data) < 20:
         page.linked_data.append(text_of(b"<".join(content)))
     return after

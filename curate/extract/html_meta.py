@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
 from .html_blocks import Page
-from .html_tokens import attributes
+from .html_tokens import attributes, unescape
 
 _MAX_META = 20_000
 _MAX_LINKED = 500_000
@@ -77,7 +76,7 @@ def _metas(page: Page) -> dict[str, str]:
     for source in page.metas:
         found = attributes(source[:_MAX_META])
         key = found.get("property") or found.get("name") or found.get("itemprop") or ""
-        value = html.unescape(found.get("content", "")).strip()
+        value = unescape(found.get("content", "")).strip()
         if key and value:
             metas.setdefault(key.lower(), value)
     return metas
@@ -109,7 +108,7 @@ def _linked_text(linked: list[dict[str, Any]], keys: tuple[str, ...]) -> str:
     for key in keys:
         for value in linked:
             if isinstance(text := value.get(key), str) and text.strip():
-                return html.unescape(text)
+                return unescape(text)
     return ""
 
 
@@ -127,7 +126,7 @@ def _linked_author(linked: list[dict[str, Any]]) -> str:
 
 
 def _person(name: str) -> str:
-    name = html.unescape(name).strip()
+    name = unescape(name).strip()
     return "" if "://" in name or name.startswith(("/", "@", "{")) else name.removeprefix("By ")
 
 
