@@ -11,7 +11,9 @@ from curate.definition import call, load
 from curate.document import Document
 from curate.errors import DefinitionError, DocumentError
 from curate.extract.html import HtmlExtractor, ResiliparseExtractor, TrafilaturaExtractor
+from curate.extract.html_blocks import read_page
 from curate.extract.html_model import MODEL_FILE, load_model
+from curate.extract.html_write import write
 from curate.steps import Drop, Extractor
 
 GOLD = Path(__file__).parent / "gold" / "html"
@@ -147,6 +149,47 @@ Pot"""
 def test_a_heading_is_written_without_the_link_to_itself() -> None:
     page = "<h2>Tea leaves<a href='#tea'>¶</a></h2><p>They float."
     assert _text(EVERYTHING, page.encode()) == "Tea leaves\nThey float."
+
+
+CELLS = b"""<table><tr><td><img src=x></td><th></th><th>2020</th><th colspan="2">2021</th><th>All
+<tr><td></td><td>Tea</td><td></td><td>4</td><td></td><td>4</td>
+<tr><td></td><td>Milk<table><tr><td></td><td>cold</td><td>5</td></tr><tr><td>8</table>
+<td>1</td><td></td><td COLSPAN=x></td><td></td></tr></table><table><tr><td>a<td>b</table>"""
+
+
+def test_cells_stay_in_their_columns_beside_empty_ones() -> None:
+    """A column that is empty in the whole table is no column; an inner table is its own."""
+    assert _text(EVERYTHING, CELLS).splitlines() == [
+        "| | 2020 | 2021 | All |",
+        "| Tea | | 4 | 4 |",
+        "| Milk |",
+        "| cold | 5 |",
+        "8",
+        "| 1 |",
+        "| a | b |",
+    ]
+    assert _text(HtmlExtractor(format="markdown", boilerplate=True), CELLS.partition(b"Milk")[0]) == (
+        "| | 2020 | 2021 | All |\n| --- | --- | --- | --- |\n| Tea | | 4 | 4 |"
+    )
+
+
+def test_a_cell_that_is_not_kept_is_empty() -> None:
+    page = read_page("<table><tr><td>a<td>b<td>c<td>d<tr><td>e<td>f<td>g<td>h</table>", {})
+    assert write(page, [1, 3, 4, 5, 6]) == "| | b | | d |\n| e | f | g |"
+    assert write(page, [1, 4, 6], markdown=True) == "| | b | |\n| --- | --- | --- |\n| e | | g |"
+    assert write(page, [1, 3, 5, 7]) == "| b | d |\n| f | h |"
+
+
+def test_a_cell_counts_for_as_many_columns_as_it_takes() -> None:
+    page = b"""<table><tr><td colspan='2'>Both<td>Other<tr><td>1<td>2<td>3
+    <tr><td data-colspan=3 class=colspan>4<td colspan = 0>5<td>6
+    <tr><td colspan=99999999>7<td>8</table>"""
+    assert _text(EVERYTHING, page).splitlines() == [
+        "| Both | | Other |",
+        "| 1 | 2 | 3 |",
+        "| 4 | 5 | 6 |",
+        "| 7 | | | 8 |",
+    ]
 
 
 def test_tables_can_be_left_out() -> None:

@@ -24,6 +24,19 @@ HOSTILE = {
     + END,
     "a list without ends": "<ul>" + "<li>x" * 20_000 + "</ul>" + END,
     "a row of cells without ends": "<table><tr>" + "<td>x" * 20_000 + "</table>" + END,
+    "a row of empty wide cells": "<table><tr>"
+    + "<td colspan=50></td>" * 20_000
+    + "<td>x<td>y</table>"
+    + END,
+    "rows that are ever longer": "<table>"
+    + "".join("<tr>" + "<td colspan=50>" * i + "<td>x<td>y" for i in range(200))
+    + "</table>"
+    + END,
+    "a table's first row is long": "<table><tr>"
+    + "<td>x" * 20_000
+    + "<tr><td>x<td>y" * 20_000
+    + "</table>"
+    + END,
     "tables in tables": "<table><tr><td>" * 10_000 + END,
     "ends of what was never opened": "<div>" * 390 + "</table></ul>x<p>" * 10_000 + END,
     "items in no list, deep down": "<div>" * 390 + "<dd>x" * 10_000 + END,

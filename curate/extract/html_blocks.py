@@ -7,6 +7,7 @@ order of the page, so that the blocks in it are a range.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -28,6 +29,7 @@ from .html_known import (
     PART_START,
     PRE,
     RAW,
+    ROW_OR_TABLE,
     RULE,
     STRAY,
     TIME,
@@ -44,6 +46,8 @@ _BARRIERS = frozenset(("table", "td", "th", "caption", "html"))
 _ROWS = frozenset(("tr", "tbody", "thead", "tfoot"))
 _HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
 _LEFT_OPEN = _HEADINGS | {"p", "svg"}
+_COLUMNS = re.compile(rb"""(?<![\w-])colspan\s*=\s*["']?\s*([0-9]{1,4})""", re.IGNORECASE)
+_MAX_COLUMNS = 50  # that one cell counts for
 
 
 @dataclass
@@ -59,6 +63,7 @@ class Page:
         images: images since the block before.
         tags, parents, starts, ends: of each node, which all hold blocks: starts..ends.
         places: the bits of html_tags, inherited.
+        columns: where in its row a cell begins, by the place it has in the page; see place_of.
         path_of: of each node, the number of the path to it.
         paths: what the tags on each path say.
         head: title, meta and linked data, as the page has them.
@@ -75,6 +80,7 @@ class Page:
     starts: list[int] = field(default_factory=lambda: [0])
     ends: list[int] = field(default_factory=lambda: [0])
     places: list[int] = field(default_factory=list)
+    columns: dict[int, int] = field(default_factory=dict)
     path_of: list[int] = field(default_factory=lambda: [0])
     paths: Paths = field(init=False)
     title: str = ""
@@ -113,6 +119,8 @@ def read_page(
     stack = [0]
     pieces: list[bytes] = []
     numbers: list[tuple[int, int, int, int, int]] = []  # of each block
+    columns = page.columns
+    rows: dict[int, int] = {}  # places of the open rows, by how many elements were open before
     link_at = -1  # how many elements were open when a link began, -1 outside links
     link_chars = links = breaks = images = 0
     has_ended = is_parted = False  # an inline element ended, and another began, since the last text
@@ -216,6 +224,14 @@ def read_page(
                         depth -= 1
                     if lowest:
                         close(lowest)
+                    if name == "tr":
+                        place = place_of(len(texts), len(names))
+                        columns[place] = 0
+                        rows[len(names)] = place
+                    elif barriers is ROW_OR_TABLE and names[depth] == "tr":
+                        row = rows[depth]
+                        column = columns[place_of(len(texts), len(names))] = columns[row]
+                        columns[row] = column + (_width(tag) if len(tag) > 2 else 1)
                 if len(names) <= _MAX_DEPTH and not is_empty:
                     names.append(name)
                     state = own_state | states[-1] & (PRE | DROPPED)
@@ -282,6 +298,24 @@ def read_page(
     page.tags = list(map(page.paths.tags.__getitem__, path_of))
     page.places = list(map(page.paths.places.tolist().__getitem__, path_of))
     return page
+
+
+def place_of(block: int, depth: int) -> int:
+    """Return what tells the elements of a page apart that hold blocks.
+
+    Of those that began before a block, at most one at each depth is still open to hold it.
+
+    Args:
+        block: the first block after the element begins.
+        depth: how many elements it is in, the root too.
+    """
+    return block << 9 | depth
+
+
+def _width(tag: bytes) -> int:
+    """Return how many columns a cell takes."""
+    found = _COLUMNS.search(tag) if b"span" in tag.lower() else None
+    return min(max(int(found[1]), 1), _MAX_COLUMNS) if found else 1
 
 
 def _is_new_word(before: bytes, after: bytes) -> bool:

@@ -31,12 +31,13 @@ _OWN = PRE | DROPPED
 _Closes = tuple[frozenset[str], frozenset[str], bool]
 _OPEN_CELLS = frozenset(("td", "th"))
 _OPEN_ROWS = frozenset(("tbody", "thead", "tfoot", "tr", "td", "th"))
+ROW_OR_TABLE = frozenset(("table", "tr"))
 _IN_TABLE = frozenset(("table",))
 _CLOSED_BY: dict[str, _Closes] = {
     "li": (frozenset(("li",)), frozenset(("ul", "ol", "menu", "dir")), True),
     **dict.fromkeys(("dt", "dd"), (frozenset(("dt", "dd")), frozenset(("dl",)), True)),
     "tr": (frozenset(("tr", "td", "th", "caption")), _IN_TABLE, False),
-    **dict.fromkeys(("td", "th"), (_OPEN_CELLS, frozenset(("table", "tr")), False)),
+    **dict.fromkeys(("td", "th"), (_OPEN_CELLS, ROW_OR_TABLE, False)),
     **dict.fromkeys(("tbody", "thead", "tfoot"), (_OPEN_ROWS, _IN_TABLE, False)),
 }
 

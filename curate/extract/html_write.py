@@ -6,14 +6,15 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from .html_blocks import Page
+from .html_blocks import Page, place_of
 from .html_tags import IN_PRE, IN_QUOTE, IN_TABLE
 
 _LEVELS = {f"h{level}": level for level in range(1, 7)}
 _STRUCTURAL = _LEVELS.keys() | {"li", "dd", "ul", "ol", "dl", "tr", "td", "th", "table"}
-_Structure = tuple[int, int, int, int, int]
+_Structure = tuple[int, int, int, int, int, int]
 _FENCE = re.compile(r"^`{3,}", re.MULTILINE)
 _MAX_INDENT = 8
+_MAX_PADDED = 50  # columns up to which the rows of a table in Markdown are made equally long
 
 
 def write(page: Page, kept: Sequence[int], markdown: bool = False, tables: bool = True) -> str:
@@ -30,28 +31,33 @@ def write(page: Page, kept: Sequence[int], markdown: bool = False, tables: bool 
     """
     structure = _structure(page)
     tabular = _rows_of_tables(page, structure)
+    depths = page.paths.depths
     lines: list[str] = []
-    cells: list[str] = []
-    last_row = last_cell = last_item = 0
-    rows_written = 0
+    rows: list[dict[int, str]] = []  # of the table that is being written, cells by column
+    column = last_row = last_cell = last_table = last_item = 0
     for block in kept:
         # Sphinx and others end a heading with a link to itself.
         node, text = page.nodes[block], page.texts[block].removesuffix("¶")
-        heading, item, row, cell, depth = structure[node]
+        heading, item, row, cell, depth, table = structure[node]
         at_row = row if row in tabular else 0
-        if at_row != last_row and cells:
-            rows_written = _write_row(lines, cells, rows_written, markdown)
-            cells = []
+        if rows and (not at_row or table != last_table):
+            lines.append(_table(rows, markdown))
+            rows = []
         if at_row:
             if tables:
                 flat = " ".join(text.split()).replace("|", "\\|" if markdown else "|")
-                if cells and cell == last_cell:
-                    cells[-1] += " " + flat
+                if at_row == last_row and cell == last_cell:
+                    rows[-1][column] += " " + flat
                 else:
-                    cells.append(flat)
-            last_row, last_cell = at_row, cell
+                    if at_row != last_row:
+                        rows.append({})
+                        column = -1
+                    place = place_of(page.starts[cell], int(depths[page.path_of[cell]]))
+                    column = max(column + 1, page.columns.get(place, 0) if cell else 0)
+                    rows[-1][column] = flat
+            last_row, last_cell, last_table = at_row, cell, table
             continue
-        last_row = rows_written = 0
+        last_row = 0
         if not page.places[node] & IN_PRE:
             if item or heading:
                 text = text.replace("\n", " ")
@@ -70,23 +76,23 @@ def write(page: Page, kept: Sequence[int], markdown: bool = False, tables: bool 
             text = "> " + text.replace("\n", "\n> ")
         last_item = item
         lines.append(text)
-    if cells:
-        _write_row(lines, cells, rows_written, markdown)
+    if rows:
+        lines.append(_table(rows, markdown))
     return _joined(lines) if markdown else "\n".join(lines)
 
 
 def _structure(page: Page) -> list[_Structure]:
-    """Return for each node the level of its heading, its item, row and cell, and the lists' depth.
+    """Return for each node the level of its heading, its item, row, cell, lists and table.
 
     A row or a cell inside an item, and the reverse, count by what is nearer.
     """
-    found = [(0, 0, 0, 0, 0)]
+    found = [(0, 0, 0, 0, 0, 0)]
     for node, (parent, tag) in enumerate(zip(page.parents, page.tags, strict=True)):
         if node == 0:
             continue
         inherited = found[parent]
         if tag in _STRUCTURAL:
-            heading, item, row, cell, depth = inherited
+            heading, item, row, cell, depth, table = inherited
             if tag in _LEVELS:
                 heading = _LEVELS[tag]
             elif tag == "li" or tag == "dd":
@@ -99,7 +105,8 @@ def _structure(page: Page) -> list[_Structure]:
                 cell = node
             else:
                 row = cell = 0
-            inherited = heading, item, row, cell, depth
+                table = node
+            inherited = heading, item, row, cell, depth, table
         found.append(inherited)
     return found
 
@@ -112,7 +119,7 @@ def _rows_of_tables(page: Page, structure: list[_Structure]) -> set[int]:
     chars: dict[int, int] = {}
     blocks: dict[int, int] = {}
     for node, text in zip(page.nodes, page.texts, strict=True):
-        _, _, row, cell, _ = structure[node]
+        _, _, row, cell, _, _ = structure[node]
         if row and page.places[node] & IN_TABLE:
             cells.setdefault(row, set()).add(cell)
             chars[cell] = chars.get(cell, 0) + len(text)
@@ -125,20 +132,30 @@ def _rows_of_tables(page: Page, structure: list[_Structure]) -> set[int]:
     }
 
 
-def _write_row(lines: list[str], cells: list[str], rows_written: int, markdown: bool) -> int:
-    lines.append("| " + " | ".join(cells) + " |")
-    if markdown and not rows_written:
-        lines.append("|" + " --- |" * len(cells))
-    return rows_written + 1
+def _table(rows: list[dict[int, str]], markdown: bool) -> str:
+    """Return the rows of a table, without the columns that are empty in all of them."""
+    used = sorted({column for row in rows for column in row})
+    places = {column: place for place, column in enumerate(used)}
+    lines: list[str] = []
+    for row in rows:
+        size = 1 + places[max(row)]
+        # The first row of a table in Markdown says how many columns it has.
+        if markdown and (not lines or len(used) <= _MAX_PADDED):
+            size = len(used)
+        cells = [""] * size
+        for column, text in row.items():
+            cells[places[column]] = text
+        lines.append("|" + "".join([f" {text} |" if text else " |" for text in cells]))
+        if markdown and len(lines) == 1:
+            lines.append("|" + " --- |" * size)
+    return "\n".join(lines)
 
 
 def _joined(lines: list[str]) -> str:
-    """Join lines of Markdown: an empty line between paragraphs, none within lists and tables."""
+    """Join lines of Markdown: an empty line between paragraphs, none within lists."""
     text = [lines[0]] if lines else []
     for before, line in pairwise(lines):
-        together = (before[:1] == "|" and line[:1] == "|") or (
-            before.lstrip()[:2] == "- " and line.lstrip()[:2] == "- "
-        )
+        together = before.lstrip()[:2] == "- " and line.lstrip()[:2] == "- "
         text.append("\n" if together else "\n\n")
         text.append(line)
     return "".join(text)
