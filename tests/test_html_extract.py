@@ -168,9 +168,9 @@ def test_cells_stay_in_their_columns_beside_empty_ones() -> None:
         "| 1 |",
         "| a | b |",
     ]
-    assert _text(HtmlExtractor(format="markdown", boilerplate=True), CELLS.partition(b"Milk")[0]) == (
-        "| | 2020 | 2021 | All |\n| --- | --- | --- | --- |\n| Tea | | 4 | 4 |"
-    )
+    assert _text(
+        HtmlExtractor(format="markdown", boilerplate=True), CELLS.partition(b"Milk")[0]
+    ) == ("| | 2020 | 2021 | All |\n| --- | --- | --- | --- |\n| Tea | | 4 | 4 |")
 
 
 def test_a_cell_that_is_not_kept_is_empty() -> None:
@@ -190,6 +190,48 @@ def test_a_cell_counts_for_as_many_columns_as_it_takes() -> None:
         "| 4 | 5 | 6 |",
         "| 7 | | | 8 |",
     ]
+
+
+CODE = b"""<table><tr><td class=gutter><pre>
+ 9
+10
+11
+</pre></td><td class=code><pre>for tea in teas:
+    print(tea)
+</pre></td></tr></table><table><tr><td>Tea<td><pre>one line</pre></table>"""
+
+
+def test_code_in_a_table_keeps_its_lines_without_their_numbers() -> None:
+    lines = ["for tea in teas:", "    print(tea)", "| Tea | one line |"]
+    assert _text(EVERYTHING, CODE).splitlines() == lines
+    assert _text(HtmlExtractor(format="markdown", boilerplate=True), CODE) == (
+        "```\nfor tea in teas:\n    print(tea)\n```\n\n| Tea | one line |\n| --- | --- |"
+    )
+
+
+@pytest.mark.parametrize(
+    ("numbers", "code", "is_left_out"),
+    [
+        ("1\n2\n3", "a\nb\nc", True),
+        ("1\n2\n3\n4", "a\nb\nc", True),
+        ("7\n8\n", "1\n2\n", True),
+        ("1\n2\n", "a\nb\nc", False),
+        ("1\n3\n4", "a\nb\nc", False),
+        ("1\n2\nx", "a\nb\nc", False),
+        ("1 2\n3", "a\nb", False),
+        ("01\n02", "a\nb", False),
+        ("1\n2\n", "a", False),
+        (f"{'9' * 5_000}\n2", "a\nb", False),
+    ],
+)
+def test_numbers_beside_code_are_left_out_where_they_count_its_lines(
+    numbers: str, code: str, is_left_out: bool
+) -> None:
+    page = f"<table><tr><td><pre>{numbers}</pre><td><pre>{code}</pre></table>"
+    text = _text(EVERYTHING, page.encode())
+    assert text == (code if is_left_out else f"{numbers.rstrip()}\n{code}").rstrip()
+    one_cell = f"<table><tr><td><pre>{numbers}</pre><pre>{code}</pre></table>"
+    assert numbers.rstrip() in _text(EVERYTHING, one_cell.encode())
 
 
 def test_tables_can_be_left_out() -> None:

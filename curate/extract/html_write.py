@@ -30,12 +30,14 @@ def write(page: Page, kept: Sequence[int], markdown: bool = False, tables: bool 
         tables: keep what is in tables of two columns or more.
     """
     structure = _structure(page)
-    tabular = _rows_of_tables(page, structure)
+    tabular, gutters = _rows_of_tables(page, structure)
     depths = page.paths.depths
     lines: list[str] = []
     rows: list[dict[int, str]] = []  # of the table that is being written, cells by column
     column = last_row = last_cell = last_table = last_item = 0
     for block in kept:
+        if block in gutters:
+            continue
         # Sphinx and others end a heading with a link to itself.
         node, text = page.nodes[block], page.texts[block].removesuffix("¶")
         heading, item, row, cell, depth, table = structure[node]
@@ -111,25 +113,53 @@ def _structure(page: Page) -> list[_Structure]:
     return found
 
 
-def _rows_of_tables(page: Page, structure: list[_Structure]) -> set[int]:
-    """Return the rows that are data: two cells or more, and none that holds a piece of a page."""
+def _rows_of_tables(page: Page, structure: list[_Structure]) -> tuple[set[int], set[int]]:
+    """Return the rows that are data, and the blocks that number the lines of code beside them.
+
+    Data is two cells or more, and none that holds a piece of a page, or code of two lines or more.
+    """
     if "tr" not in page.tags:
-        return set()
+        return set(), set()
     cells: dict[int, set[int]] = {}
     chars: dict[int, int] = {}
     blocks: dict[int, int] = {}
-    for node, text in zip(page.nodes, page.texts, strict=True):
+    code: dict[int, list[int]] = {}
+    for block, (node, text) in enumerate(zip(page.nodes, page.texts, strict=True)):
         _, _, row, cell, _, _ = structure[node]
         if row and page.places[node] & IN_TABLE:
             cells.setdefault(row, set()).add(cell)
             chars[cell] = chars.get(cell, 0) + len(text)
             blocks[cell] = blocks.get(cell, 0) + 1
-    return {
+            if page.places[node] & IN_PRE and "\n" in text:
+                code.setdefault(row, []).append(block)
+    rows = {
         at
         for at, inside in cells.items()
-        if len(inside) > 1
+        if at not in code
+        and len(inside) > 1
         and all(blocks[number] <= 6 and chars[number] <= 1_500 for number in inside)
     }
+    gutters = {
+        first
+        for inside in code.values()
+        for first, second in pairwise(inside)
+        if structure[page.nodes[first]][3] != structure[page.nodes[second]][3]
+        and _is_gutter(page.texts[first], page.texts[second])
+    }
+    return rows, gutters
+
+
+def _is_gutter(text: str, code: str) -> bool:
+    """Tell whether a text is the numbers of the lines of some code, of which empty ones may end it.
+
+    What a contest prints as input and output may both be numbers: those are not consecutive.
+    """
+    lines = text.split()
+    first = lines[0]
+    if not (first.isascii() and first.isdigit()) or len(first) > 6:
+        return False
+    last = int(first) + text.count("\n") + 1
+    return text.count("\n") >= code.count("\n") and lines == list(map(str, range(int(first), last)))
 
 
 def _table(rows: list[dict[int, str]], markdown: bool) -> str:
