@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -14,6 +15,7 @@ from .html_names import Judge, names_in, read_attributes
 from .html_tags import IN_LINK, PLACE_OF_TAG
 
 _DECAY = 0.7
+_START = re.compile(rb"""(?<![\w-])start\s*=\s*["']?\s*([0-9]{1,9})(?![0-9])""", re.IGNORECASE)
 _WHOLE = frozenset(("body", "html"))
 
 
@@ -28,6 +30,7 @@ class Paths:
         own: mean score of the last element's names.
         best, worst, sums: highest, lowest and decayed sum of all elements' scores.
         signatures: equal where each element has the same name and the same last class or the like.
+        numbers: by path, the number of the first item, of ordered lists that say one.
         names: of the last element; only when asked for.
     """
 
@@ -39,6 +42,7 @@ class Paths:
     worst: NDArray[np.float64]
     sums: NDArray[np.float64]
     signatures: Integers
+    numbers: dict[int, int] = field(default_factory=dict)
     names: list[tuple[str, ...]] = field(default_factory=list)
 
 
@@ -98,7 +102,17 @@ def read_paths(
         shape = signatures[path] * len(tags) + shapes[kind]
         signatures.append(known.setdefault(shape, len(known) + 1))
     names = [tags[kind][0] for kind in listed]
-    found = Paths(names, depths, places, own, best, worst, sums, integers(signatures))
+    firsts = {
+        kind: int(first[1])
+        for kind, (name, tag, _) in enumerate(tags)
+        if name == "ol" and (first := _START.search(tag))
+    }
+    first_numbers = (
+        {path: firsts[kind] for path, kind in enumerate(listed) if kind in firsts} if firsts else {}
+    )
+    found = Paths(
+        names, depths, places, own, best, worst, sums, integers(signatures), first_numbers
+    )
     if with_names:
         by_kind = [names_in(each) for each in named]
         found.names.extend(by_kind[kind] for kind in listed)

@@ -10,10 +10,14 @@ from .html_blocks import Page, place_of
 from .html_tags import IN_PRE, IN_QUOTE, IN_TABLE
 
 _LEVELS = {f"h{level}": level for level in range(1, 7)}
-_STRUCTURAL = _LEVELS.keys() | {"li", "dd", "ul", "ol", "dl", "tr", "td", "th", "table"}
-_Structure = tuple[int, int, int, int, int, int]
+_STRUCTURAL = (
+    _LEVELS.keys() | {"li", "dd", "ul", "ol", "dl", "tr", "td", "th", "table"} | {"blockquote"}
+)
+_Structure = tuple[int, int, int, int, int, int, int]
+_ITEM = re.compile(r" *(?:- |[0-9]+\. )")
 _FENCE = re.compile(r"^`{3,}", re.MULTILINE)
-_MAX_INDENT = 8
+_MAX_INDENT = 16
+_MAX_QUOTES = 8
 _MAX_PADDED = 50  # columns up to which the rows of a table in Markdown are made equally long
 
 
@@ -29,10 +33,11 @@ def write(page: Page, kept: Sequence[int], markdown: bool = False, tables: bool 
         markdown: write Markdown.
         tables: keep what is in tables of two columns or more.
     """
-    structure = _structure(page)
+    structure, markers = _structure(page)
     tabular, gutters = _rows_of_tables(page, structure)
     depths = page.paths.depths
     lines: list[str] = []
+    marked: set[int] = set()  # items of which a block is written
     rows: list[dict[int, str]] = []  # of the table that is being written, cells by column
     column = last_row = last_cell = last_table = last_item = 0
     for block in kept:
@@ -40,7 +45,7 @@ def write(page: Page, kept: Sequence[int], markdown: bool = False, tables: bool 
             continue
         # Sphinx and others end a heading with a link to itself.
         node, text = page.nodes[block], page.texts[block].removesuffix("¶")
-        heading, item, row, cell, depth, table = structure[node]
+        heading, item, row, cell, indent, table, quotes = structure[node]
         at_row = row if row in tabular else 0
         if rows and (not at_row or table != last_table):
             lines.append(_table(rows, markdown))
@@ -66,16 +71,17 @@ def write(page: Page, kept: Sequence[int], markdown: bool = False, tables: bool 
         elif markdown:
             fence = "`" * max(3, 1 + max(map(len, _FENCE.findall(text)), default=2))
             text = f"{fence}\n{text}\n{fence}"
-        if heading:
-            text = "#" * heading + " " + text if markdown else text
-        elif item and not page.places[node] & IN_PRE:
-            indent = "  " * min(depth - 1, _MAX_INDENT) if markdown else ""
-            if item != last_item:
-                text = f"{indent}- {text}"
-            elif markdown:
-                text = f"{indent}  {text}"
+        if heading and markdown:
+            text = "#" * heading + " " + text
+        if item and not page.places[node] & IN_PRE and (markdown or not heading):
+            marker = markers[item] if markdown else "- "
+            if item in marked if markdown else item == last_item:
+                marker = " " * len(marker) if markdown else ""
+            marked.add(item)
+            text = (" " * min(indent, _MAX_INDENT) if markdown else "") + marker + text
         if markdown and page.places[node] & IN_QUOTE and not heading:
-            text = "> " + text.replace("\n", "\n> ")
+            mark = "> " * min(max(quotes, 1), _MAX_QUOTES)
+            text = mark + text.replace("\n", "\n" + mark)
         last_item = item
         lines.append(text)
     if rows:
@@ -83,34 +89,45 @@ def write(page: Page, kept: Sequence[int], markdown: bool = False, tables: bool 
     return _joined(lines) if markdown else "\n".join(lines)
 
 
-def _structure(page: Page) -> list[_Structure]:
-    """Return for each node the level of its heading, its item, row, cell, lists and table.
+def _structure(page: Page) -> tuple[list[_Structure], dict[int, str]]:
+    """Return what each node is in, and the marker in Markdown of each item.
 
-    A row or a cell inside an item, and the reverse, count by what is nearer.
+    That is the level of its heading, its item, row and cell, the indent of its list, its table, and
+    how many quotes. A row or a cell inside an item, and the reverse, count by what is nearer.
     """
-    found = [(0, 0, 0, 0, 0, 0)]
+    found = [(0, 0, 0, 0, -2, 0, 0)]
+    markers: dict[int, str] = {}
+    numbers: dict[int, int] = {}  # of the next item, by ordered list
     for node, (parent, tag) in enumerate(zip(page.parents, page.tags, strict=True)):
         if node == 0:
             continue
         inherited = found[parent]
         if tag in _STRUCTURAL:
-            heading, item, row, cell, depth, table = inherited
+            heading, item, row, cell, indent, table, quotes = inherited
             if tag in _LEVELS:
                 heading = _LEVELS[tag]
             elif tag == "li" or tag == "dd":
                 item, row, cell = node, 0, 0
+                number = numbers.get(parent)
+                markers[node] = "- " if number is None else f"{number}. "
+                if number is not None:
+                    numbers[parent] = number + 1
             elif tag == "ul" or tag == "ol" or tag == "dl":
-                depth += 1
+                indent += len(markers[item]) if item and indent >= 0 else 2
+                if tag == "ol":
+                    numbers[node] = page.paths.numbers.get(page.path_of[node], 1)
             elif tag == "tr":
                 row, item = node, 0
             elif tag == "td" or tag == "th":
                 cell = node
-            else:
+            elif tag == "table":
                 row = cell = 0
                 table = node
-            inherited = heading, item, row, cell, depth, table
+            else:
+                quotes += 1
+            inherited = heading, item, row, cell, indent, table, quotes
         found.append(inherited)
-    return found
+    return found, markers
 
 
 def _rows_of_tables(page: Page, structure: list[_Structure]) -> tuple[set[int], set[int]]:
@@ -125,7 +142,7 @@ def _rows_of_tables(page: Page, structure: list[_Structure]) -> tuple[set[int], 
     blocks: dict[int, int] = {}
     code: dict[int, list[int]] = {}
     for block, (node, text) in enumerate(zip(page.nodes, page.texts, strict=True)):
-        _, _, row, cell, _, _ = structure[node]
+        _, _, row, cell, *_ = structure[node]
         if row and page.places[node] & IN_TABLE:
             cells.setdefault(row, set()).add(cell)
             chars[cell] = chars.get(cell, 0) + len(text)
@@ -185,7 +202,7 @@ def _joined(lines: list[str]) -> str:
     """Join lines of Markdown: an empty line between paragraphs, none within lists."""
     text = [lines[0]] if lines else []
     for before, line in pairwise(lines):
-        together = before.lstrip()[:2] == "- " and line.lstrip()[:2] == "- "
+        together = _ITEM.match(before) and _ITEM.match(line)
         text.append("\n" if together else "\n\n")
         text.append(line)
     return "".join(text)
