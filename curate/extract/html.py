@@ -60,7 +60,7 @@ class HtmlExtractor(Extractor):
     max_payload_bytes: int = 20_000_000
     max_tags: int = 200_000
 
-    version = 2
+    version = 3
     columns = {"title": "string", "author": "string", "published": "string", "page_type": "string"}
 
     def __post_init__(self) -> None:
