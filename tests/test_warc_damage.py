@@ -140,6 +140,27 @@ def test_heads_that_cannot_be_used_are_one_failure_each() -> None:
     assert reasons(page(0) + endless + page(2)) == ["", "bad_header", ""]
 
 
+@pytest.mark.parametrize("container", ["plain", "gzip per record", "one gzip member"])
+@pytest.mark.parametrize(
+    ("head", "reason"),
+    [
+        (b"WARC-Type: response\r\nContent-Length: 7\r\n", "wrong_length"),
+        (b"WARC-Type: response\r\nContent-Length: 1000000000\r\n", "wrong_length"),
+        (b"WARC-Type: response\r\nContent-Length: -5\r\n", "bad_length"),
+        (b"Content-Length: 0\r\n", "bad_header"),
+    ],
+)
+def test_a_head_without_its_block_costs_no_other_record(
+    container: str, head: bytes, reason: str
+) -> None:
+    alone = b"WARC/1.0\r\n" + head + b"\r\n"
+    data = CONTAINERS[container]([alone, page(1), page(2), alone, alone, page(3)])
+    entries = read(data)
+    fates = [fate.reason if fate else doc.id for doc, fate in entries]
+    pages = [record_id(number) for number in (1, 2, 3)]
+    assert fates == [reason, *pages[:2], reason, reason, pages[2]]
+
+
 def test_garbage_before_the_first_record_costs_nothing_else() -> None:
     assert reasons(b"\xef\xbb\xbf junk\n" + page(1)) == ["garbage", ""]
 

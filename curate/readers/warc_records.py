@@ -220,17 +220,18 @@ def _read(window: Window, arc: bool | None, max_bytes: int) -> Record:
         limit = f"the header is larger than {MAX_HEAD_BYTES} bytes or does not end"
         return _give_up(window, record, start, arc, "bad_header", limit)
     record = replace(record, kind=head.kind, fields=head.fields)
+    # The next head may stand where the block should: the line end before it is this head's last.
     if not head.kind:
-        return _give_up(window, record, size, arc, "bad_header", "there is no WARC-Type")
+        return _give_up(window, record, size - 1, arc, "bad_header", "there is no WARC-Type")
     if head.length is None:
         message = f"Content-Length {head.fields.get(b'content-length', b'')!r} is not a number"
-        return _give_up(window, record, size, arc, "bad_length", message)
+        return _give_up(window, record, size - 1, arc, "bad_length", message)
     if head.length > max_bytes:
         return _read_large(window, record, head, arc)
     end = size + head.length
     if not window.need(end) or not _ends_well(window, end, arc):
         message = f"the block is not {head.length} bytes long, as Content-Length says"
-        return _give_up(window, record, size, arc, "wrong_length", message)
+        return _give_up(window, record, size - 1, arc, "wrong_length", message)
     record = replace(record, block=window.cut(size, end))
     window.pos += end
     return _verified(window, record)
@@ -245,7 +246,7 @@ def _read_large(window: Window, record: Record, head: Head, arc: bool | None) ->
     end = head.size + (head.length or 0)
     window.need(head.size + SAMPLE_BYTES)
     record = replace(record, cut=True, block=window.cut(head.size, head.size + SAMPLE_BYTES))
-    if window.skip_to_record(head.size, end, arc) == "end" and _ends_well(window, 0, arc):
+    if window.skip_to_record(head.size - 1, end, arc) == "end" and _ends_well(window, 0, arc):
         return _verified(window, record)
     message = f"the block is not {head.length} bytes long, as Content-Length says"
     failed = replace(record, block=b"", reason="wrong_length", message=message)
@@ -294,7 +295,7 @@ def _verified(window: Window, record: Record) -> Record:
 def _give_up(
     window: Window, record: Record, start: int, arc: bool | None, reason: str, message: str
 ) -> Record:
-    """Return `record` failed, the window at the next head after `start`."""
+    """Return `record` failed, the window at the next head after a line end from `start` on."""
     failed = replace(record, reason=reason, message=message)
     if window.skip_to_record(start, None, arc) == "head":
         return failed
