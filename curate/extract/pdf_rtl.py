@@ -31,7 +31,8 @@ _ALLAH = "\u0627\u0644\u0644\u0647"
 _MIRRORED = str.maketrans("()[]{}<>«»‹›", ")(][}{><»«›‹")
 _OPEN, _CLOSE = "([{«", ")]}»"
 # Numbers run from left to right in any line, with the signs that are part of them.
-_NUMBER = re.compile("T*E(?:C?E)*T*")
+# A row of T is tried from its start alone: else one without E takes quadratic time.
+_NUMBER = re.compile("(?:(?<!T)T+)?E(?:C?E)*T*")
 _RTL_SHARE = 0.3
 
 
@@ -79,9 +80,10 @@ def lines_of_chars(chars: Sequence[Char], is_turned: bool) -> list[TextLine]:
         is_turned: what `are_turned` says of them.
     """
     letters = [char for char in chars if not _is_mark(char) and not char.text.isspace()]
-    blanks = [char for char in chars if char.text.isspace()]
+    blanks = sorted((char for char in chars if char.text.isspace()), key=lambda char: char.foot)
+    feet = [char.foot for char in blanks]
     letters += _attach([char for char in chars if _is_mark(char)], letters, is_turned)
-    parts = [part for row in _rows(letters) for part in _parts(row, blanks)]
+    parts = [part for row in _rows(letters) for part in _parts(row, blanks, feet)]
     parts.sort(key=lambda part: min(char.order for word in part for char in word))
     lines = [_line(part) for part in parts]
     # Some files name brackets by the shape that is drawn, which is the other one.
@@ -160,13 +162,23 @@ def _distance(char: Char, mark: Char) -> float:
     return max(char.x0 - middle, middle - char.x1, 0.0) + abs(char.foot - mark.foot)
 
 
-def _parts(row: list[Char], blanks: Sequence[Char]) -> list[list[list[Char]]]:
-    """Return the words of a row from right to left, those that a wide gap parts in lists apart."""
+def _parts(
+    row: list[Char], blanks: Sequence[Char], feet: Sequence[float]
+) -> list[list[list[Char]]]:
+    """Return the words of a row from right to left, those that a wide gap parts in lists apart.
+
+    Args:
+        row: the letters of a line.
+        blanks: of the page, by where they stand.
+        feet: where they do.
+    """
     # By where the pen was: the width that a file states may be wrong.
     first, *others = sorted(row, key=lambda char: (-char.x0, char.order))
     height, width = max(char.size for char in row), median(char.x1 - char.x0 for char in row)
     size = max(min(height, _WIDTHS * width), _FLATTEST * height)
-    near = [blank for blank in blanks if abs(blank.foot - first.foot) < _LEVEL * first.size]
+    reach = _LEVEL * first.size
+    low, high = bisect_left(feet, first.foot - reach), bisect_right(feet, first.foot + reach)
+    near = [blank for blank in blanks[low:high] if abs(blank.foot - first.foot) < reach]
     spaces = sorted((blank.x0 + blank.x1) / 2 for blank in near)
     wide = sorted((blank.x0 + blank.x1) / 2 for blank in near if blank.x1 - blank.x0 > _HINT * size)
     parts = [[[first]]]
