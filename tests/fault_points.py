@@ -1,9 +1,8 @@
 """Fail at each place where a run writes: `python -m tests.fault_points FOLDER FAULT`.
 
-Three numbers may follow: the first place, the one to end before (-1 for none), and the stride.
-
-Runs a small pipeline with all kinds of stage in a process of its own for each place, then gives the
-command again and compares. Prints what was found as JSON.
+Runs a small pipeline (JSON lines, a filter, MinHash deduplication, the published dataset) in a
+process of its own for each place, then gives the command again and compares. Prints what was found
+as JSON. FOLDER is made; it must not hold an earlier visit.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from curate.executors.progress import FailedUnit, Progress
 from curate.explain.commands import finish, prepare
@@ -39,7 +38,7 @@ from curate.readers.records import JsonlReader
 
 
 def pipeline(paths: str = "in/*.jsonl") -> Pipeline:
-    """All kinds of stage in a few files."""
+    """Texts, filtered and deduplicated by MinHash."""
     loaded = Stage("load", source=JsonlReader(paths))
     filtered = Stage("filter", source=loaded, steps=(GopherQualityFilter(min_words=5),))
     deduped = minhash_dedup(filtered, MinHashParams(ngram_size=2, num_buckets=2))
@@ -259,7 +258,20 @@ def _copy(source: Path, target: Path, journal: Path) -> None:
     path.write_text(json.dumps(lost))
 
 
+def _given(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.fault_points", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("fault", choices=get_args(Fault))
+    parser.add_argument("first", type=int, nargs="?", default=0, help="the first place")
+    parser.add_argument("last", type=int, nargs="?", default=-1, help="the one to end before")
+    parser.add_argument("every", type=int, nargs="?", default=1, help="the stride")
+    return parser.parse_args(arguments)
+
+
 if __name__ == "__main__":
-    given = sys.argv[1:]
-    bounds = [int(text) for text in given[2:]] or [0, -1, 1]
-    print(json.dumps(main(Path(given[0]), given[1], *bounds), indent=1))  # type: ignore[arg-type]
+    given = _given(sys.argv[1:])
+    # Absolute: what follows changes the folder of this process.
+    folder = given.folder.resolve()
+    if (folder / "origin").exists():
+        sys.exit(f"{folder} holds an earlier visit: name a new folder")
+    print(json.dumps(main(folder, given.fault, given.first, given.last, given.every), indent=1))

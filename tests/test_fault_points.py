@@ -37,6 +37,24 @@ def test_another_run_may_do_all_the_work_at_any_place_where_a_run_writes() -> No
     assert found["wrong"] == []
 
 
+@pytest.mark.chaos
+def test_the_command_takes_a_relative_folder_and_only_faults_that_it_knows(tmp_path: Path) -> None:
+    """A word it does not know must not pass for another fault."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "tests.fault_points", "here"]
+    subprocess.run([*command, "exit", "0", "1"], cwd=tmp_path, env=environment, check=True)
+    done = subprocess.run(
+        [*command, "eror once"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "invalid choice: 'eror once'" in done.stderr
+
+
 def visit(fault: str, *bounds: str) -> dict[str, Any]:
     """Have a run fail in one way at each place where it writes; return what was found."""
     # Each place syncs a hundred files: in memory where that is possible.
