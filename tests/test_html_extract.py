@@ -175,9 +175,22 @@ def test_cells_stay_in_their_columns_beside_empty_ones() -> None:
 
 def test_a_cell_that_is_not_kept_is_empty() -> None:
     page = read_page("<table><tr><td>a<td>b<td>c<td>d<tr><td>e<td>f<td>g<td>h</table>", {})
-    assert write(page, [1, 3, 4, 5, 6]) == "| | b | | d |\n| e | f | g |"
-    assert write(page, [1, 4, 6], markdown=True) == "| | b | |\n| --- | --- | --- |\n| e | | g |"
-    assert write(page, [1, 3, 5, 7]) == "| b | d |\n| f | h |"
+
+    def written(kept: list[int], markdown: bool = False) -> str:
+        return write(page, kept, markdown, whole_rows=False)
+
+    assert written([1, 3, 4, 5, 6]) == "| | b | | d |\n| e | f | g |"
+    assert written([1, 4, 6], markdown=True) == "| | b | |\n| --- | --- | --- |\n| e | | g |"
+    assert written([1, 3, 5, 7]) == "| b | d |\n| f | h |"
+
+
+def test_a_row_of_which_a_cell_is_kept_is_kept_whole() -> None:
+    """But for what is not seen in it, or is no data."""
+    source = "<p>t<table><tr><td>a<td>b<tr><td>c<td hidden>d<td>e<td><button>f</button></table>"
+    page = read_page(source, {})
+    assert write(page, [0]) == "t"
+    assert write(page, [0, 2]) == "t\n| a | b |"
+    assert write(page, [3]) == "| c | e |"
 
 
 def test_a_cell_counts_for_as_many_columns_as_it_takes() -> None:

@@ -110,7 +110,14 @@ class HtmlExtractor(Extractor):
         if tags > self.max_tags:
             raise DocumentError("too_many_tags", f"{tags} tags, max_tags is {self.max_tags}")
         page = read_page(source, self._model.judge)
-        text = write(page, self._kept(page), self.format == "markdown", self.include_tables)
+        # Whoever says how sure a block must be gets no others.
+        text = write(
+            page,
+            self._kept(page),
+            self.format == "markdown",
+            self.include_tables,
+            whole_rows=self.min_chance is None,
+        )
         return Extracted(text, metadata(page))
 
     def _kept(self, page: Page) -> list[int]:

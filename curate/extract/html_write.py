@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from .html_blocks import Page, place_of
-from .html_tags import IN_PRE, IN_QUOTE, IN_TABLE
+from .html_tags import IN_BUTTON, IN_HIDDEN, IN_NAV, IN_PRE, IN_QUOTE, IN_TABLE
 
 _LEVELS = {f"h{level}": level for level in range(1, 7)}
 _STRUCTURAL = (
@@ -18,10 +18,17 @@ _ITEM = re.compile(r" *(?:- |[0-9]+\. )")
 _FENCE = re.compile(r"^`{3,}", re.MULTILINE)
 _MAX_INDENT = 16
 _MAX_QUOTES = 8
+_NO_DATA = IN_HIDDEN | IN_NAV | IN_BUTTON
 _MAX_PADDED = 50  # columns up to which the rows of a table in Markdown are made equally long
 
 
-def write(page: Page, kept: Sequence[int], markdown: bool = False, tables: bool = True) -> str:
+def write(
+    page: Page,
+    kept: Sequence[int],
+    markdown: bool = False,
+    tables: bool = True,
+    whole_rows: bool = True,
+) -> str:
     """Return the text of some blocks.
 
     Plain text has one line for a block: items begin with "- ", rows of a table read "| a | b |". In
@@ -32,9 +39,13 @@ def write(page: Page, kept: Sequence[int], markdown: bool = False, tables: bool 
         kept: numbers of the blocks, ascending.
         markdown: write Markdown.
         tables: keep what is in tables of two columns or more.
+        whole_rows: keep all that is seen of a row of data of which a block is kept. Mean F1 of
+            1,602 gold pages +.00025: of the 41 with such rows 21 became better and 17 worse.
     """
     structure, markers = _structure(page)
     tabular, gutters = _rows_of_tables(page, structure)
+    if whole_rows and tabular:
+        kept = _whole_rows(page, kept, structure, tabular)
     depths = page.paths.depths
     lines: list[str] = []
     marked: set[int] = set()  # items of which a block is written
@@ -164,6 +175,20 @@ def _rows_of_tables(page: Page, structure: list[_Structure]) -> tuple[set[int], 
         and _is_gutter(page.texts[first], page.texts[second])
     }
     return rows, gutters
+
+
+def _whole_rows(
+    page: Page, kept: Sequence[int], structure: list[_Structure], tabular: set[int]
+) -> Sequence[int]:
+    """Return the kept blocks and the others in their rows of data."""
+    begun = {structure[page.nodes[block]][2] for block in kept} & tabular
+    if not begun:
+        return kept
+    found = set(kept)
+    for block, node in enumerate(page.nodes):
+        if structure[node][2] in begun and not page.places[node] & _NO_DATA:
+            found.add(block)
+    return sorted(found)
 
 
 def _is_gutter(text: str, code: str) -> bool:
