@@ -1,8 +1,9 @@
 """The most memory a worker takes on real inputs: `python -m tests.memory FOLDER [INPUT...]`.
 
-FOLDER is shared/data, unpacked. What is counted is the resident memory of a worker and of the
-processes it started, at their peaks as the kernel keeps them (VmHWM), added up: what they share
-counts twice and their peaks need not fall together, so the true figure is lower.
+FOLDER holds shared/data, unpacked; the gold sets of HTML and languages are no inputs of pipelines.
+What is counted is the resident memory of a worker and of the processes it started, at their peaks
+as the kernel keeps them (VmHWM), added up: what they share counts twice and their peaks need not
+fall together, so the true figure is lower.
 """
 
 from __future__ import annotations
