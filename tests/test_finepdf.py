@@ -51,6 +51,7 @@ def crawl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
         (folder / name).symlink_to(ROOT / name)
     cli = Cli(folder)
     cli("run", PIPELINE)
+    cli("verify", "runs/finepdf")
     yield cli
 
 

@@ -37,6 +37,7 @@ def crawl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
     cli = Cli(folder)
     cli("run", "pipelines/fineweb.py")
     cli("run", "pipelines/fineweb.py", "-p", "preset=v1", "--out", "v1")
+    cli("verify", "v1")
     yield cli
 
 

@@ -131,6 +131,7 @@ def test_a_budget_is_spent_on_whole_documents_and_what_is_left_on_a_part(
     assert steps["ocr_tokens_in"]["in"] == 5 * 1500
     assert steps["ocr_tokens_out"]["in"] > 0
     assert "ocr_tokens_in" in done.stdout
+    cli("verify", "runs/scans")
 
 
 def test_a_budget_reads_the_same_pages_in_other_files_after_a_kill_and_when_documents_come(

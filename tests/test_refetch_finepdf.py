@@ -89,6 +89,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
     cli = Cli(folder)
     options = ("-p", "warcs=crawl.warc.gz", "-p", "replay=again.warc.gz", "-p", "ocr=off")
     cli("run", "pipelines/finepdf.py", *options)
+    cli("verify", "runs/finepdf")
     yield cli
 
 

@@ -327,4 +327,5 @@ def test_a_value_that_does_not_fit_its_column_costs_one_document(cli: Cli) -> No
     cli("run", "toy.py", "-p", "paths=in/d.jsonl")
     stages = cli.status()
     assert stages["load"]["steps"][-1]["failed"] == {"invalid_value": 2}
+    cli("verify", "runs/toy")
     assert stages["dataset"]["kept"] == 1

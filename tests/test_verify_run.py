@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from .conftest import Cli, dataset_bytes, write_input
+from .fault_points import PIPELINE
 
 OUT = Path("runs/toy")
 
@@ -136,6 +138,32 @@ def test_a_bit_that_flips_between_two_stages_is_never_read(cli: Cli) -> None:
     (fault,) = found(cli, 1)["faults"]
     for name in fault["remove"]:
         (cli.folder / name).unlink()
+    cli("run", "toy.py")
+    assert found(cli, 0)["ok"]
+    assert dataset_bytes(cli.folder) == before
+
+
+def test_what_was_made_from_damaged_signatures_is_made_again(cli: Cli) -> None:
+    """Their file has no checksum that readers look at: what came after it is named as well."""
+    (cli.folder / "toy.py").write_text(PIPELINE)
+    for name in "ab":
+        write_input(
+            cli.folder, name, [f"{name} quick fox that jumps and {n} more" for n in range(9)]
+        )
+    cli("run", "toy.py")
+    before = dataset_bytes(cli.folder)
+    stages = cli.folder / OUT / "stages"
+    for stage in ("buckets", "clusters", "deduped"):
+        shutil.rmtree(next(stages.glob(f"minhash_{stage}-*")))
+    path = next(stages.glob("minhash_signatures-*/a*.keys.bin"))
+    path.write_bytes(bytes(byte ^ 1 for byte in path.read_bytes()))
+    cli("run", "toy.py")
+    (fault,) = found(cli, 1)["faults"]
+    assert fault["path"].endswith(path.name)
+    folders = {Path(name).name.partition("-")[0] for name in fault["remove"][2:]}
+    assert folders == {"minhash_buckets", "minhash_clusters", "minhash_deduped", "dataset"}
+    for name in fault["remove"]:
+        (shutil.rmtree if (cli.folder / name).is_dir() else os.unlink)(cli.folder / name)
     cli("run", "toy.py")
     assert found(cli, 0)["ok"]
     assert dataset_bytes(cli.folder) == before
