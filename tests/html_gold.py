@@ -104,8 +104,9 @@ def main(arguments: list[str]) -> None:
         pinned = int(1000 * value) / 1000
         if "--lower" in arguments or ("--raise" in arguments and pinned > floors.get(kind, 0)):
             floors[kind] = pinned
-    if arguments:
+    if "--lower" in arguments:
         floors = {kind: floors[kind] for kind in found}
+    if arguments:
         FLOORS.write_text(json.dumps(floors, indent=1) + "\n")
 
 
