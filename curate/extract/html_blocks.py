@@ -46,7 +46,7 @@ _BARRIERS = frozenset(("table", "td", "th", "caption", "html"))
 _ROWS = frozenset(("tr", "tbody", "thead", "tfoot"))
 _HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
 _LEFT_OPEN = _HEADINGS | {"p", "svg"}
-_COLUMNS = re.compile(rb"""(?<![\w-])colspan\s*=\s*["']?\s*([0-9]{1,4})""", re.IGNORECASE)
+_COLUMNS = re.compile(rb"""(?<![\w-])colspan\s*=\s*(?:["']\s*)?([0-9]{1,4})""", re.IGNORECASE)
 _MAX_COLUMNS = 50  # that one cell counts for
 
 

@@ -15,7 +15,7 @@ from .html_names import Judge, names_in, read_attributes
 from .html_tags import IN_LINK, PLACE_OF_TAG
 
 _DECAY = 0.7
-_START = re.compile(rb"""(?<![\w-])start\s*=\s*["']?\s*([0-9]{1,9})(?![0-9])""", re.IGNORECASE)
+_START = re.compile(rb"""(?<![\w-])start\s*=\s*(?:["']\s*)?([0-9]{1,9})(?![0-9])""", re.IGNORECASE)
 _WHOLE = frozenset(("body", "html"))
 
 
