@@ -5,19 +5,19 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..document import open_parquet
-from ..errors import InputError
 from ..manifest import FileInfo, Manifest
 from ..storage import file_size, files_below, join, names, open_input, read_json
 from .run_files import RunFiles, StageFiles
 
 _PIECE = 1 << 20
 DATASET = "dataset"
+_OF_A_UNIT = re.compile(r"-(?:[0-9a-f]{10}|none)\.[^/]+\Z")
 _TEMPORARY = re.compile(r"/\.[^/]*\.tmp\Z")  # see storage.temporary_name
 
 
@@ -230,44 +230,30 @@ def _check_source(
 
 
 def _foreign(run: RunFiles, manifests: Mapping[str, Mapping[str, Manifest]]) -> Iterator[Fault]:
-    """Yield the files among the run's own that no manifest names; and what else is missing.
+    """Yield the files among the run's own that are none of it; and what else is missing.
 
-    Of stages that are done: at the others, workers may be writing.
+    In a stage's folder writers that died, and inputs that are gone, leave files of units: nobody
+    reads them.
     """
+    strangers: list[str] = []
     for stage in run.stages.values():
-        if not stage.units or len(manifests[stage.name]) < len(stage.units):
-            continue
-        known = {join(stage.folder, f"{unit}.json") for unit in stage.units}
-        known |= _named(run, manifests[stage.name].values())
-        there = [join(stage.folder, name) for name in names(stage.folder)]
-        for path in sorted(set(there) - known):  # of units whose inputs are gone, or foreign
-            if path.endswith(".json") and (manifest := _left(stage, path)):
-                known |= {path, *_named(run, [manifest])}
-        if stage.name == DATASET:
-            dataset = join(run.out, "dataset")
-            there += files_below(join(dataset, "data"))
-            there += [join(dataset, name) for name in names(dataset)]
-            card = {join(dataset, "README.md"), join(dataset, "croissant.json")}
-            known |= {join(dataset, "data"), *card}
-            for path in sorted(card - set(there)):
-                yield Fault(path, "is missing; the run's command writes it anew")
-        for path in there:
-            if path not in known and not _TEMPORARY.search(path):
-                yield Fault(path, "belongs to no unit of this run", (path,))
-
-
-def _named(run: RunFiles, manifests: Iterable[Manifest]) -> set[str]:
-    return {join(run.out, info.name) for one in manifests for info in one.files.values()}
-
-
-def _left(stage: StageFiles, path: str) -> Manifest | None:
-    """Return the manifest of a unit that the stage does not list any more."""
-    try:
-        manifest = Manifest.read(path)
-    except InputError:
-        return None
-    unit = path.rpartition("/")[2][:-5]
-    return None if _ledger_fault(manifest, stage, unit) else manifest
+        there = (join(stage.folder, name) for name in names(stage.folder))
+        strangers += [path for path in there if not _OF_A_UNIT.search(path)]
+    last = run.stages.get(DATASET)
+    # Until it is written, files of an earlier run may still be there.
+    if last is not None and last.units and len(manifests[DATASET]) == len(last.units):
+        dataset = join(run.out, "dataset")
+        card = {join(dataset, "README.md"), join(dataset, "croissant.json")}
+        known = {join(dataset, "data"), *card}
+        for manifest in manifests[DATASET].values():
+            known |= {join(run.out, info.name) for info in manifest.files.values()}
+        found = [join(dataset, name) for name in names(dataset)]
+        strangers += set(found + files_below(join(dataset, "data"))) - known
+        for path in sorted(card.difference(found)):
+            yield Fault(path, "is missing; the run's command writes it anew")
+    for path in sorted(strangers):
+        if not _TEMPORARY.search(path):
+            yield Fault(path, "belongs to no unit of this run", (path,))
 
 
 def describe(found: Findings) -> Iterator[str]:
