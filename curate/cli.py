@@ -7,6 +7,7 @@ be written; 2 the definition, a parameter or an input is wrong; 130 stopped with
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import signal
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):  # names may be no UTF-8, and a terminal may know none
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
         return int(options.command(options))
@@ -150,6 +154,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.executor != "slurm":
         _refuse(options, "tasks", "profile", "detach", "dry_run", "driver_job")
     plan = Plan(options.pipeline, _parameters(options), options.out)
+    plan.check_folder()
     prepare(plan, options)
     if options.detach or options.dry_run:
         return _hand_over(plan, options)

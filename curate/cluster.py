@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from .errors import ClusterError, CurateError, DefinitionError, InputError
 from .executors.progress import FailedUnit, Progress, read_live
@@ -141,7 +142,8 @@ def detach(plan: Plan, settings: Settings) -> str:
     logs.mkdir(parents=True, exist_ok=True)
     path = control / "scripts" / "driver.sh"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(_driver_script(plan, settings, control, logs))
+    script = _driver_script(plan, settings, control, logs)
+    path.write_text(script, "utf-8", "surrogateescape")
     try:
         return commands.submit(path)
     except commands.RefusedError as error:
@@ -160,8 +162,8 @@ def dry_run(plan: Plan, settings: Settings, detached: bool) -> str:
     """Return the scripts that a run would give to sbatch; nothing is written or submitted."""
     control = control_folder(plan.out)
     profile = load_profile(settings.profile, [stage.name for stage in plan.stages])
-    # No driver: it is not run.
-    executor = SlurmExecutor(profile, None, settings.tasks, settings.workers)  # type: ignore[arg-type]
+    driver: Any = None  # it is not run
+    executor = SlurmExecutor(profile, driver, settings.tasks, settings.workers)
     try:
         largest = commands.max_array_size()
     except (commands.SlurmSilentError, DefinitionError):  # not on a cluster

@@ -9,17 +9,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from .document import Document, DocumentWriter, read_documents, schema
-from .manifest import Manifest, StepCounts
+from .document import Document, DocumentWriter, schema
+from .errors import CurateError
+from .manifest import FileInfo, Manifest, StepCounts
 from .pipeline import Pipeline, Resources, StageKind, Unit, WholeStage
 from .steps import Reader
-from .storage import join, names, open_input, remove
+from .storage import join, names, remove
+from .stored import read_documents
 
 if TYPE_CHECKING:
     from .task import Work
 
 _TARGET_BYTES = 512 << 20
 _FOLDER_BYTES = 100
+_OURS = re.compile(r"train-\d{5,}-of-\d{5,}\.parquet\Z")
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,8 @@ class DatasetStage(WholeStage):
         manifests = list(sources[0])
         hashes = "\n".join(one.files["documents"].sha256 for one in manifests)
         digest = hashlib.sha256(hashes.encode()).hexdigest()[:10]
+        # One for all parts of a file: a dataset in many languages has millions of parts.
+        stored = {one.unit: one.files["documents"].as_json() for one in manifests}
         partitions = {"": manifests}
         if self.partition:
             partitions = {}
@@ -78,18 +83,21 @@ class DatasetStage(WholeStage):
                     partitions.setdefault(value, []).append(manifest)
         units = []
         for value, there in sorted(partitions.items()):
-            units += self._units(value, [self._share(one, value) for one in there], digest)
+            files = [(stored[one.unit], *self._share(one, value)) for one in there]
+            units += self._units(value, files, digest)
         return units
 
-    def _share(self, manifest: Manifest, value: str) -> tuple[str, int, int]:
-        """Return a file's name, and the rows and bytes of it that are of a partition."""
+    def _share(self, manifest: Manifest, value: str) -> tuple[int, int]:
+        """Return the rows and bytes of a unit's documents that are of a partition."""
         file = manifest.files["documents"]
         if not self.partition:
-            return file.name, file.rows, file.bytes
+            return file.rows, file.bytes
         rows, chars = manifest.details["partitions"][value]
-        return file.name, rows, file.bytes * chars // max(manifest.text_chars, 1)
+        return rows, file.bytes * chars // max(manifest.text_chars, 1)
 
-    def _units(self, value: str, files: list[tuple[str, int, int]], digest: str) -> list[Unit]:
+    def _units(
+        self, value: str, files: list[tuple[dict[str, Any], int, int]], digest: str
+    ) -> list[Unit]:
         total_rows = sum(rows for _, rows, _ in files)
         total_bytes = sum(size for _, _, size in files)
         count = max(1, -(-total_bytes // self.target_bytes))
@@ -98,14 +106,15 @@ class DatasetStage(WholeStage):
         for index in range(count):
             first, last = total_rows * index // count, total_rows * (index + 1) // count
             name = f"train-{index:05d}-of-{count:05d}"
-            parts, start = [], 0
+            parts, stored, start = [], [], 0
             for file, rows, _ in files:
                 begin, end = max(first, start), min(last, start + rows)
                 if begin < end:
-                    parts.append([file, begin - start, end - start])
+                    parts.append([file["name"], begin - start, end - start])
+                    stored.append(file)
                 start += rows
             path = join("dataset", "data", *filter(None, [folder]), f"{name}.parquet")
-            spec = {"file": path, "parts": parts}
+            spec = {"file": path, "parts": parts, "stored": stored}
             if self.partition:
                 spec["partition"] = value
             unit = "-".join(filter(None, [folder, name, digest]))
@@ -115,31 +124,38 @@ class DatasetStage(WholeStage):
     def process(self, unit: Unit, work: Work) -> None:
         """Copy the unit's rows to its file."""
         counts = StepCounts("dataset")
-        published = self.columns
+        published, partition = self.columns, unit.spec.get("partition")
         rows = sum(last - first for _, first, last in unit.spec["parts"])
         with work.create("documents", unit.spec["file"]) as output:
             writer = DocumentWriter(output, schema(self.columns, self.file_metadata()))
-            for file, first, last in unit.spec["parts"]:
-                with open_input(join(work.out, file)) as stream:
-                    for doc in self._rows(stream, first, last, unit.spec.get("partition")):
-                        doc.metadata = {k: v for k, v in doc.metadata.items() if k in published}
-                        writer.add(doc)
-                        counts.entered += 1
-                        work.manifest.kept += 1
-                        work.manifest.text_chars += len(doc.text)
-                        work.progress(counts.entered, lambda: counts.entered / max(rows, 1))
+            stored = (FileInfo(**info) for info in unit.spec["stored"])
+            for (_, first, last), file in zip(unit.spec["parts"], stored, strict=True):
+                for doc in self._rows(work.out, file, first, last, partition):
+                    doc.metadata = {k: v for k, v in doc.metadata.items() if k in published}
+                    writer.add(doc)
+                    counts.entered += 1
+                    work.manifest.kept += 1
+                    work.manifest.text_chars += len(doc.text)
+                    work.progress(counts.entered, lambda: counts.entered / max(rows, 1))
             writer.close()
+            if writer.rows != rows:
+                raise CurateError(
+                    f"{unit.spec['file']}: would hold {writer.rows:,} documents and not {rows:,}."
+                    "\n`curate verify OUT` tells what is damaged, and what to remove."
+                )
             work.rows["documents"] = writer.rows
         work.manifest.steps = [counts]
         work.manifest.entered = counts.entered
 
-    def _rows(self, stream: Any, first: int, last: int, value: str | None) -> Iterator[Document]:
+    def _rows(
+        self, out: str, file: FileInfo, first: int, last: int, value: str | None
+    ) -> Iterator[Document]:
         """Yield rows `first` to `last` of a file, counted among those of the partition."""
         if value is None:
-            yield from read_documents(stream, first, last)
+            yield from read_documents(out, file, first, last)
             return
         position = 0
-        for doc in read_documents(stream):
+        for doc in read_documents(out, file):
             if part_of(doc, self.partition) == value:
                 if first <= position < last:
                     yield doc
@@ -184,9 +200,11 @@ def remove_stale(out: str, folder: str, units: Sequence[Unit]) -> None:
                 if name.endswith(".json") and (path != folder or name not in wanted):
                     remove(join(path, name))
                     stale = True
+    # In this order: another run that writes puts a file there before its manifest.
+    done = set(names(folder))
     there = _published(out)
     for unit in units:
-        if unit.spec["file"] not in there:
+        if f"{unit.name}.json" in done and unit.spec["file"] not in there:
             remove(join(folder, f"{unit.name}.json"))
     done = set(names(folder))
     finished = {unit.spec["file"] for unit in units if f"{unit.name}.json" in done}
@@ -198,12 +216,16 @@ def remove_stale(out: str, folder: str, units: Sequence[Unit]) -> None:
 
 
 def _published(out: str) -> set[str]:
-    """Return the dataset's files, and those of its partitions, relative to `out`."""
+    """Return the dataset's files, and those of its partitions, relative to `out`.
+
+    What a user has put beside them is not ours to remove; `curate verify` names it.
+    """
     found = set()
     data = join("dataset", "data")
     for name in names(join(out, data)):
-        if name.endswith(".parquet"):
+        if _OURS.match(name):
             found.add(join(data, name))
-        elif not name.startswith("."):
-            found |= {join(data, name, file) for file in names(join(out, data, name))}
-    return {file for file in found if not file.rsplit("/", 1)[-1].startswith(".")}
+        elif not name.startswith(".") and not name.endswith(".parquet"):
+            there = (file for file in names(join(out, data, name)) if _OURS.match(file))
+            found |= {join(data, name, file) for file in there}
+    return found

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import importlib.machinery
 import importlib.util
 import inspect
 import sys
 import traceback
+import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from .errors import CurateError, DefinitionError
+from .own_code import PIPELINE
 from .pipeline import Pipeline
+
+
+class _Fresh(importlib.machinery.SourceFileLoader):
+    """Compiles a file each time: Python takes one of the same size and second for unchanged."""
+
+    def get_code(self, fullname: str) -> types.CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
 
 
 def load(path: str) -> Callable[..., object]:
@@ -24,13 +34,14 @@ def load(path: str) -> Callable[..., object]:
             f"{path}: there is no such pipeline file (looked from {Path.cwd()}).\n"
             "Give a Python file with a function `pipeline`, such as pipelines/fineweb.py."
         )
-    spec = importlib.util.spec_from_file_location("curate_pipeline", path)
+    spec = importlib.util.spec_from_file_location(PIPELINE, path)
     if spec is None or spec.loader is None:
         raise DefinitionError(f"{path}: a pipeline file is Python and ends in .py.")
+    spec.loader = _Fresh(PIPELINE, path)
     module = importlib.util.module_from_spec(spec)
     # Dataclasses look their module up by name, so that a file may define its own steps; modules
     # that lie beside it can be imported.
-    sys.modules["curate_pipeline"] = module
+    sys.modules[PIPELINE] = module
     folder = str(Path(path).resolve().parent)
     if folder not in sys.path:
         sys.path.append(folder)

@@ -180,14 +180,18 @@ def open_parquet(stream: Any, **options: Any) -> Any:
 
 
 def read_documents(stream: BinaryIO, first: int = 0, last: int | None = None) -> Iterator[Document]:
+    """Yield the documents of a Parquet file as `documents_of` does."""
+    yield from documents_of(open_parquet(stream), first, last)
+
+
+def documents_of(file: Any, first: int = 0, last: int | None = None) -> Iterator[Document]:
     """Yield the documents of a Parquet file in order, a few hundred in memory at a time.
 
     Args:
-        stream: the file, seekable.
+        file: the file, as `open_parquet` opens it.
         first: row to begin with.
         last: row to end before; None for all.
     """
-    file = open_parquet(stream)
     start = 0
     for group in range(file.num_row_groups):
         rows = file.metadata.row_group(group).num_rows

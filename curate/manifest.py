@@ -56,12 +56,23 @@ class StepCounts:
 
 @dataclass(frozen=True, slots=True)
 class FileInfo:
-    """One file of a unit: its name within the stage's folder, size, rows and SHA-256."""
+    """One file of a unit.
+
+    Attributes:
+        name: its path relative to the output folder.
+        sha256: of all its bytes.
+        footer: SHA-256 of its footer, which `stored` compares; empty if it is not Parquet.
+    """
 
     name: str
     bytes: int
     rows: int
     sha256: str
+    footer: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values, those that are empty left out."""
+        return {name: value for name, value in asdict(self).items() if value != ""}
 
 
 @dataclass(slots=True)
@@ -132,7 +143,7 @@ class Manifest:
             "text_chars": self.text_chars,
             "seconds": round(self.seconds, 3),
             "steps": [step.as_json() for step in self.steps],
-            "files": {role: asdict(info) for role, info in self.files.items()},
+            "files": {role: info.as_json() for role, info in self.files.items()},
             "details": self.details,
         }
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import inspect
 import json
 import re
 import sys
 import unicodedata
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,10 +19,12 @@ from . import __version__
 from .dataset import DatasetStage
 from .definition import call, convert_all, did_you_mean, explaining, load
 from .errors import DefinitionError
+from .inputs import InputFile, list_inputs
 from .manifest import Manifest
+from .own_code import code_of
 from .pipeline import StageKind, Unit, WholeStage
 from .steps import Component, Reader
-from .storage import InputFile, join, list_inputs, names, read_json, write_json
+from .storage import exists, join, names, read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,24 @@ class Plan:
         done = self.stage(source.name).done()
         return [unit for unit in units if unit.name in done]
 
+    def check_folder(self) -> None:
+        """Refuse a folder that holds another pipeline, whose dataset this one would remove.
+
+        Raises:
+            DefinitionError: it does.
+        """
+        path = join(self.out, "run.json")
+        if not exists(path):
+            return
+        with suppress(ValueError, KeyError, TypeError):  # damaged: it is written again
+            there = read_json(path)["pipeline"]
+            if there != self.pipeline.name:
+                raise DefinitionError(
+                    f"{self.out}: holds the pipeline {there!r} and not {self.pipeline.name!r},"
+                    " whose dataset would take the place of the other.\nGive another folder with"
+                    f" --out, or remove {self.out}."
+                )
+
     def save(self, partial: bool = False) -> None:
         """Write run.json: pipeline file, parameters, versions, the fixed list of inputs."""
         write_json(
@@ -229,8 +249,10 @@ class Plan:
             # Letters, digits and case mapping change with the Unicode tables of the interpreter.
             "unicode": unicodedata.unidata_version,
         }
+        if code := code_of(type(stage)):
+            identity["source"] = code
         text = json.dumps(identity, sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
 def _digest(value: Any) -> str:
@@ -243,7 +265,7 @@ def _unit(file: InputFile) -> Unit:
     identity = f"{file.path}\n{file.size}\n{file.tag}".encode("utf-8", "surrogateescape")
     stem = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(file.path).name.split(".")[0])[:100] or "input"
     name = f"{stem}-{hashlib.sha256(identity).hexdigest()[:10]}"
-    return Unit(name, file.size, {"path": file.path, "size": file.size})
+    return Unit(name, file.size, {"path": file.path, "size": file.size, "tag": file.tag})
 
 
 def _parts(stage: StageKind) -> list[Component]:
@@ -263,18 +285,8 @@ def _identity(part: Component) -> dict[str, Any]:
         "values": _plain(part.identity(), part.name),
         "libraries": dict(part.library_versions()),
         "assets": [sha256(path) for path in part.assets()],
-        "source": _source(type(part)),
+        "source": code_of(type(part)),
     }
-
-
-def _source(kind: type) -> str:
-    """Return the code of a user's own step, so that a change of it is seen; ours has `version`."""
-    if kind.__module__.partition(".")[0] == "curate":
-        return ""
-    try:
-        return inspect.getsource(kind)
-    except (OSError, TypeError):
-        return ""
 
 
 def _plain(value: Any, where: str) -> Any:

@@ -49,10 +49,12 @@ def run(
         check: called before each stage; raises when this run shall not go on.
 
     Raises:
-        DefinitionError: `only` names no stage, or one whose sources are not done.
+        DefinitionError: `only` names no stage, or one whose sources are not done; or the folder
+            holds another pipeline.
         StorageError: the output cannot be written, or another run writes there too.
     """
     selected = [plan.stage(only)] if only else plan.stages
+    plan.check_folder()
     check()
     for folder in ("", "dataset", "index"):  # what a killed driver was writing
         remove_leftovers(join(plan.out, folder))
@@ -114,8 +116,9 @@ def _published(plan: Plan, planned: PlannedStage, units: Sequence[Unit]) -> bool
 
     Another run to the same folder may have removed or replaced one; such a file is done again.
     """
-    whole = True
-    for unit in units:
+    done = planned.done()
+    whole = all(unit.name in done for unit in units)
+    for unit in units if whole else ():
         for file in planned.manifest(unit.name).files.values():
             path = join(plan.out, file.name)
             size = file_size(path)

@@ -1,4 +1,4 @@
-"""Files, local or remote: listing inputs, reading, and writing that is all or nothing.
+"""Files, local or remote: reading, and writing that is all or nothing.
 
 A path is a local path or an fsspec URL (`s3://...`). Local files are written to a temporary name,
 flushed to disk and renamed; remote ones are written to local scratch and put in one piece, which
@@ -14,9 +14,8 @@ import re
 import secrets
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
@@ -25,15 +24,6 @@ from .errors import CurateError, InputError, StorageError
 from .input_stream import InputStream, reading
 
 _SCRATCH = "curate"
-
-
-@dataclass(frozen=True, slots=True)
-class InputFile:
-    """One input: where it is, how large, and the store's version tag where there is one."""
-
-    path: str
-    size: int
-    tag: str = ""
 
 
 def is_remote(path: str) -> bool:
@@ -46,7 +36,7 @@ def join(*parts: str) -> str:
     return "/".join(part.rstrip("/") for part in parts[:-1]) + "/" + parts[-1]
 
 
-def _filesystem(path: str) -> tuple[Any, str]:
+def filesystem(path: str) -> tuple[Any, str]:
     import fsspec
 
     try:
@@ -63,63 +53,6 @@ def _filesystem(path: str) -> tuple[Any, str]:
     return fs, key
 
 
-def list_inputs(patterns: str) -> list[InputFile]:
-    """List the files that comma-separated paths and globs name, sorted by path.
-
-    Raises:
-        InputError: a pattern matches nothing, or its store cannot be reached.
-    """
-    found: dict[str, InputFile] = {}
-    for pattern in (part.strip() for part in patterns.split(",")):
-        if not pattern:
-            continue
-        files = list(_remote_inputs(pattern) if is_remote(pattern) else _local_inputs(pattern))
-        if not files:
-            raise InputError(
-                f"no input: {pattern!r} matches no file"
-                + ("" if is_remote(pattern) else f" (looked from {Path.cwd()})")
-                + ".\nGive a path, a glob or several separated by commas, for example"
-                " 'crawl/*.warc.gz' or 's3://bucket/crawl/*.warc.gz'."
-            )
-        found.update((file.path, file) for file in files)
-    if not found:
-        raise InputError("no input: the path is empty. Give a path or a glob of input files.")
-    return [found[path] for path in sorted(found)]
-
-
-def _local_inputs(pattern: str) -> Iterator[InputFile]:
-    try:
-        paths = [pattern] if Path(pattern).is_file() else listing.glob_here(pattern)
-    except OSError as error:
-        where = error.filename or pattern
-        raise InputError(f"{pattern}: {where} cannot be listed: {error.strerror}.") from error
-    for path in paths:
-        if Path(path).is_file():
-            found = Path(path).stat()
-            yield InputFile(path, found.st_size, str(found.st_mtime_ns))
-
-
-def _remote_inputs(pattern: str) -> Iterator[InputFile]:
-    fs, key = _filesystem(pattern)
-    scheme = pattern.split("://", 1)[0]
-    infos: Mapping[str, Mapping[str, Any]] = {}
-    try:
-        # In a web address, ? begins the query, as of one that is signed.
-        if listing.is_glob(key.replace("?", "") if scheme in ("http", "https") else key):
-            infos = listing.glob_store(fs, key)
-        else:
-            with suppress(FileNotFoundError):
-                infos = {key: fs.info(key)}
-    except Exception as error:  # every store raises its own kinds
-        raise InputError(f"{pattern}: cannot be listed: {error}") from error
-    for name, info in infos.items():
-        if info.get("type") == "file":
-            path = name if is_remote(name) else f"{scheme}://{name}"
-            yield InputFile(
-                path, int(info.get("size") or 0), str(info.get("ETag") or "").strip('"')
-            )
-
-
 def open_input(path: str) -> BinaryIO:
     """Open a local or remote file for reading, seekable.
 
@@ -128,7 +61,7 @@ def open_input(path: str) -> BinaryIO:
     """
     with reading(path):
         if is_remote(path):
-            fs, key = _filesystem(path)
+            fs, key = filesystem(path)
             return cast(BinaryIO, InputStream(path, fs.open(key, "rb")))
         return cast(BinaryIO, InputStream(path, Path(path).open("rb")))
 
@@ -142,7 +75,7 @@ def read_json(path: str) -> Any:
 def exists(path: str) -> bool:
     """Tell whether a file or folder is there."""
     if is_remote(path):
-        fs, key = _filesystem(path)
+        fs, key = filesystem(path)
         # Not its `exists`, which some stores answer with no when they fail.
         with suppress(FileNotFoundError), _reaching(path):
             fs.info(key)
@@ -154,7 +87,7 @@ def exists(path: str) -> bool:
 def file_size(path: str) -> int | None:
     """Return a file's size; None when it is not there."""
     if is_remote(path):
-        fs, key = _filesystem(path)
+        fs, key = filesystem(path)
         with suppress(FileNotFoundError), _reaching(path):
             return int(fs.info(key)["size"])
         return None
@@ -167,7 +100,7 @@ def file_size(path: str) -> int | None:
 def names(folder: str) -> list[str]:
     """Name the files in a folder, sorted; none when there is no such folder."""
     if is_remote(folder):
-        fs, key = _filesystem(folder)
+        fs, key = filesystem(folder)
         try:
             with _reaching(folder):
                 listed = fs.ls(key, detail=False)
@@ -198,7 +131,7 @@ def _reaching(path: str) -> Iterator[None]:
 def files_below(folder: str) -> list[str]:
     """Return the paths of all files in a folder and in those below it, sorted."""
     if is_remote(folder):
-        fs, key = _filesystem(folder)
+        fs, key = filesystem(folder)
         with _reaching(folder):
             return [fs.unstrip_protocol(path) for path in listing.below_in_store(fs, key)]
     return sorted(str(path) for path in Path(folder).rglob("*") if path.is_file())
@@ -207,11 +140,16 @@ def files_below(folder: str) -> list[str]:
 def remove(path: str) -> None:
     """Remove a file if it is there."""
     if is_remote(path):
-        fs, key = _filesystem(path)
+        fs, key = filesystem(path)
         with suppress(FileNotFoundError), _reaching(path):
             fs.rm_file(key)
-    else:
+        return
+    try:
         Path(path).unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"{path}: cannot be removed: {error.strerror}.\nRemove it, then run again."
+        ) from error
 
 
 class Output:
@@ -259,6 +197,12 @@ class Output:
         """SHA-256 of what was written so far, in hex."""
         return self._hash.hexdigest()
 
+    def reopen(self) -> BinaryIO:
+        """Open what was written so far for reading; only before `commit`."""
+        with writing(self._place):
+            self._stream.flush()
+            return self._temporary.open("rb")
+
     def commit(self, replace: bool = True) -> None:
         """Make the file visible under its name, whole and durable.
 
@@ -275,7 +219,7 @@ class Output:
 
     def _publish(self, replace: bool) -> None:
         if is_remote(self.path):
-            fs, key = _filesystem(self.path)
+            fs, key = filesystem(self.path)
             fs.put_file(str(self._temporary), key)
             self._temporary.unlink()
         else:
@@ -285,7 +229,7 @@ class Output:
                 with suppress(FileExistsError):
                     os.link(self._temporary, self.path)
                 self._temporary.unlink()
-            _sync_folder(Path(self.path).parent)
+            sync_folder(Path(self.path).parent)
 
     def discard(self) -> None:
         """Remove what was written; does nothing after `commit`."""
@@ -296,7 +240,8 @@ class Output:
             self.closed = True
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -340,7 +285,8 @@ def write_bytes(path: str, data: bytes, replace: bool = True) -> None:
 def write_json(path: str, value: Any, replace: bool = True) -> None:
     """Write a JSON file, all or nothing, readable by people."""
     text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
-    write_bytes(path, text.encode(), replace)
+    # A name that is no UTF-8 is in there as what JSON writes for it, \udcff, and read as it was.
+    write_bytes(path, text.encode("utf-8", "backslashreplace"), replace)
 
 
 def _host() -> str:

@@ -6,18 +6,19 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
-from . import storage
+from . import storage, stored
 from .dataset import part_of
 from .decisions import DecisionWriter
-from .document import Document, DocumentWriter, open_parquet, read_documents, schema
+from .document import Document, DocumentWriter, schema
 from .errors import CurateError, DefinitionError, DocumentError, StorageError, is_of_machine
 from .explain.measure import Measures
 from .explain.options import read_options
 from .explain.samples import DroppedTexts
+from .inputs import open_unchanged, printable
 from .manifest import FileInfo, Manifest, StepCounts
 from .pipeline import StageKind, Unit
 from .plan import Plan, PlannedStage
@@ -88,20 +89,14 @@ class Work:
         """Open the documents of a unit: of its input file, or what another stage kept of it."""
         if isinstance(source, Reader):
             path = str(unit.spec["path"])
-            with storage.open_input(path) as stream:
+            with open_unchanged(path, unit.size, str(unit.spec.get("tag", ""))) as stream:
                 size = max(unit.size, 1)
-                records = source.read(path, stream)
+                records = source.read(printable(path), stream)
                 yield Entries(source.name, records, lambda: stream.tell() / size)
         else:
-            manifest = self.plan.stage(source.name).manifest(unit.name)
-            path = storage.join(self.out, manifest.files["documents"].name)
-            if not storage.exists(path):
-                raise CurateError(
-                    f"{path}: is missing, but its manifest says that it is done.\nDelete"
-                    f" {path.removesuffix('.parquet')}.json and run again."
-                )
-            with storage.open_input(path) as stream:
-                yield _stored(path, stream, manifest.files["documents"].rows)
+            info = self.plan.stage(source.name).manifest(unit.name).files["documents"]
+            with closing(stored.read_documents(self.out, info)) as documents:
+                yield _stored(documents, info.rows)
 
     def flow(self, entries: Entries, steps: Sequence[Step]) -> None:
         """Take documents through steps; write those kept, and a decision for each that entered."""
@@ -208,9 +203,7 @@ class Work:
         group: int | None = None,
     ) -> Any:
         """Read columns (all when none are named) of a Parquet file, or of one row group of it."""
-        path = storage.join(self.out, manifest.files[role].name)
-        with storage.open_input(path) as stream, _reading(path):
-            file = open_parquet(stream)
+        with stored.open_table(self.out, manifest.files[role]) as file:
             groups = range(file.num_row_groups) if group is None else [group]
             return file.read_row_groups(list(groups), list(columns) or None, use_threads=False)
 
@@ -245,8 +238,12 @@ class Work:
 
     def _publish(self, path: str) -> None:
         for role, name, output in self._outputs:
+            footer = ""
+            if name.endswith(".parquet"):
+                with output.reopen() as written:
+                    footer = stored.footer_digest(written)
             output.commit()
-            info = FileInfo(name, output.bytes, self.rows[role], output.sha256)
+            info = FileInfo(name, output.bytes, self.rows[role], output.sha256, footer)
             self.manifest.files[role] = info
         storage.write_json(path, self.manifest.stored(), replace=False)
 
@@ -271,22 +268,6 @@ class Work:
         """Remove what was not finished."""
         for _, _, output in self._outputs:
             output.discard()
-
-
-@contextmanager
-def _reading(path: str) -> Iterator[None]:
-    """Turn what Arrow says of a damaged file into a message for the user."""
-    try:
-        yield
-    except CurateError:
-        raise
-    except Exception as error:
-        if is_of_machine(error):
-            raise
-        raise CurateError(
-            f"{path}: cannot be read: {' '.join(str(error).split())[:200]}\n`curate verify"
-            " OUT` tells whether it is damaged, and what to remove."
-        ) from error
 
 
 class Worker:
@@ -371,24 +352,14 @@ def _apply(
         return Failure("error", f"{type(error).__name__}: {error}")
 
 
-def _stored(path: str, stream: BinaryIO, rows: int) -> Entries:
-    """Read the documents that a stage has stored, and check that all are there."""
+def _stored(documents: Iterator[Document], rows: int) -> Entries:
+    """Take the documents that a stage has stored."""
     read = 0
 
     def records() -> Iterator[tuple[Document, Drop | Failure | None]]:
         nonlocal read
-        documents = read_documents(stream)
-        while True:
-            with _reading(path):
-                doc = next(documents, None)
-            if doc is None:
-                break
+        for doc in documents:
             read += 1
             yield doc, None
-        if read != rows:
-            raise CurateError(
-                f"{path}: holds {read} documents but its manifest says {rows}."
-                "\nDelete it and its manifest, and run again."
-            )
 
     return Entries("", records(), lambda: read / max(rows, 1))

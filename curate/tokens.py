@@ -28,7 +28,8 @@ MAX_REMEMBERED_CHARS = 64
 # hangs it. Ours are linear, and a chunk longer than this is one token. No prose comes near.
 MAX_CHUNK_CHARS = 200_000
 
-_SUFFIX_WINDOW = 12  # longer than every suffix with what it looks back at, but a row of full stops
+_FULL_STOPS = r"\.\.+"  # the only suffix of any length; found by hand, the pattern is quadratic
+_SUFFIX_WINDOW = 12  # longer than every other suffix with what it looks back at
 _JOINING = "\n"  # no token holds one: what stands for a chunk that its neighbours may change
 _BEFORE_LETTERS = re.compile(r"[0-9'’]").search  # units follow a digit, s a quote
 _GAP = re.compile(r"\s+")
@@ -64,7 +65,8 @@ class Rules:
 
     def __init__(self, data: dict[str, Any]) -> None:
         self._prefix = re.compile("|".join(f"(?:{piece})" for piece in data["prefixes"])).match
-        self._suffix = re.compile("|".join(f"(?:{piece})$" for piece in data["suffixes"])).search
+        suffixes = [f"(?:{piece})$" for piece in data["suffixes"] if piece != _FULL_STOPS]
+        self._suffix = re.compile("|".join(suffixes)).search
         # No longer suffix ends with one of these.
         self._suffix_marks = {one[-1] for one in data["suffixes"] if len(one.lstrip("\\")) == 1}
         self._suffix_marks.discard("…")
@@ -161,17 +163,16 @@ class Rules:
         last = text[end - 1 : end] if end > start else ""
         if last in self._suffix_marks:
             return end - 1
-        window = _SUFFIX_WINDOW
-        if last.isalpha() and not _BEFORE_LETTERS(text, max(start, end - window), end):
+        if text.endswith("..", start, end):
+            end -= 2
+            while end > start and text[end - 1] == ".":
+                end -= 1
             return end
-        while True:
-            low = max(start, end - window)
-            match = self._suffix(text[low:end])
-            if match is None:
-                return end
-            if match.start() > 0 or low == start:
-                return low + match.start()
-            window *= 2
+        low = max(start, end - _SUFFIX_WINDOW)
+        if last.isalpha() and not _BEFORE_LETTERS(text, low, end):
+            return end
+        match = self._suffix(text[low:end])
+        return low + match.start() if match else end
 
     def _is_url(self, text: str) -> bool:
         """Match spaCy's URL pattern, looking for the "@" after the user by hand."""

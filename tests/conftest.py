@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,9 @@ class MinLength(Filter):
         if doc.text == "fail while the flag is there" and Path("flag").exists():
             os._exit(7)
         if doc.text == "kill once" and Path("flag").exists():
+            number = int(Path("flag").read_text() or 9)
             Path("flag").unlink()
-            os.kill(os.getpid(), 9)
+            os.kill(os.getpid(), number)
         if doc.text == "wait while the flag is there":
             while Path("flag").exists():
                 pass
@@ -130,7 +132,10 @@ def slurm(cli: Cli, cluster: Cluster) -> Iterator[Cli]:
     """The folder of `cli` on an idle cluster, on which the test leaves no job."""
     cli.environment |= cluster.environment | {"PYTHONPATH": str(ROOT)}
     yield cli
-    left = cluster.jobs()
+    # A task that has done its work may still be about to end, or be reported.
+    deadline = time.monotonic() + 60
+    while (left := cluster.jobs()) and time.monotonic() < deadline:
+        os.sched_yield()
     for process in cli.started:
         process.kill()
         process.communicate()
@@ -152,6 +157,10 @@ def dataset_bytes(folder: Path, out: str = "runs/toy") -> dict[str, bytes]:
 
 
 def manifest_times(folder: Path, stage: str, out: str = "runs/toy") -> dict[str, int]:
-    """Return when each unit of a stage was finished, by the manifest's name."""
-    files = (folder / out / "stages").glob(f"{stage}-*/*.json")
+    """Return when each unit of a stage, as the run has it now, was finished, by manifest."""
+    if not (folder / out / "run.json").exists():
+        return {}
+    stages = json.loads((folder / out / "run.json").read_text())["stages"]
+    (last,) = (entry["folder"] for entry in stages if entry["name"] == stage)
+    files = (folder / out / last).glob("*.json")
     return {f"{stage}/{file.name}": file.stat().st_mtime_ns for file in files}

@@ -1,15 +1,14 @@
 """Fail at each place where a run writes: `python -m tests.fault_points FOLDER FAULT`.
 
-Runs a small pipeline (JSON lines, a filter, MinHash deduplication, the published dataset) in a
-process of its own for each place, then gives the command again and compares. Prints what was found
-as JSON. FOLDER is made; it must not hold an earlier visit.
+Runs a small pipeline (`--scene`: see `fault_scenes.py`) in a process of its own for each place,
+then gives the command again and compares. Prints what was found as JSON. FOLDER is made; it must
+not hold an earlier visit.
 """
 
 from __future__ import annotations
 
 import argparse
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -27,27 +26,18 @@ from curate.plan import Plan, PlannedStage
 from curate.run import run
 from curate.task import Worker
 
-from .faulty_files import EXIT_CODE, Fault, FaultyFiles, lose_data, lose_names
+from .fault_scenes import Dedup, Refetch, Scene
+from .faulty_files import (
+    EXIT_CODE,
+    Fault,
+    FaultyFiles,
+    lose_data,
+    lose_names,
+    lose_some_names,
+)
+from .hostile_server import HostileServer
 
-PIPELINE = '''
-from curate import Pipeline, Stage
-from curate.dedup.minhash import MinHashParams
-from curate.dedup.stages import minhash_dedup
-from curate.filters.gopher import GopherQualityFilter
-from curate.readers.records import JsonlReader
-
-
-def pipeline(paths: str = "in/*.jsonl") -> Pipeline:
-    """Texts, filtered and deduplicated by MinHash."""
-    loaded = Stage("load", source=JsonlReader(paths))
-    filtered = Stage("filter", source=loaded, steps=(GopherQualityFilter(min_words=5),))
-    deduped = minhash_dedup(filtered, MinHashParams(ngram_size=2, num_buckets=2))
-    return Pipeline("toy", output=deduped)
-'''
-WORDS = [
-    *("the", "quick", "brown", "fox", "that", "jumps", "over", "lazy", "dogs", "and"),
-    *("of", "a", "cat", "with", "be", "to", "have"),
-]
+SCENES = ("dedup", "refetch", "repair")
 
 
 class InProcess:
@@ -66,19 +56,6 @@ class InProcess:
             worker.run(planned, unit, lambda *_: None)
         worker.close()
         return []
-
-
-def prepare_folder(folder: Path) -> None:
-    """Write the pipeline and its inputs."""
-    (folder / "in").mkdir(parents=True)
-    (folder / "toy.py").write_text(PIPELINE)
-    for number, name in enumerate("ab"):
-        lines = []
-        for line in range(6):
-            words = [WORDS[(line * 3 + number + at * (line + 1)) % len(WORDS)] for at in range(60)]
-            lines.append(json.dumps({"id": f"{name}-{line}", "text": " ".join(words)}))
-        lines += [lines[0].replace("-0", "-copy"), "no JSON", json.dumps({"text": "too short"})]
-        (folder / "in" / f"{name}.jsonl").write_text("\n".join(lines))
 
 
 def work(folder: Path, files: FaultyFiles | None) -> int:
@@ -141,88 +118,110 @@ def work_beside_another(folder: Path, journal: Path, place: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) or code
 
 
-def contents(out: Path) -> dict[str, str]:
-    """Return the SHA-256 of the published files and of what the stages wrote."""
-    paths = [*(out / "dataset").rglob("*"), *(out / "stages").rglob("*")]
-    return {
-        str(path.relative_to(out)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in paths
-        if path.is_file() and path.suffix != ".json"
-    }
+class Visit:
+    """A folder in which a scene is played once for each place where it writes.
+
+    Args:
+        folder: for all that is written; new.
+        scene: what is run.
+        torn: begin with what is left of a run that was cut off while it noted what it had fetched.
+    """
+
+    def __init__(self, folder: Path, scene: Scene, torn: bool = False) -> None:
+        self._scene = scene
+        self._origin, self._run, self._crashed = (
+            folder / name for name in ("origin", "run", "crashed")
+        )
+        self._journal = folder / "journal"
+        scene.prepare(self._origin)
+        _import_libraries(self._origin)
+        self.changes, self._expected = self._undisturbed()
+        if torn:
+            lines = [
+                place
+                for place, change in enumerate(self.changes)
+                if change.startswith("write refetch/") and change.endswith(".jsonl")
+            ]
+            self._begin()
+            assert work(self._run, self._files(lines[1], "torn")) == EXIT_CODE
+            shutil.rmtree(self._origin)
+            self._run.rename(self._origin)
+            self.changes, _ = self._undisturbed()
+
+    def _undisturbed(self) -> tuple[list[str], dict[str, str]]:
+        """Return the changes of a run that is left alone, and what it makes."""
+        self._begin()
+        code = work(self._run, self._files(-1, "exit"))
+        assert code == 0, code
+        changes = json.loads((self._journal / "changes.json").read_text())
+        return changes, self._scene.contents(self._run / "out")
+
+    def _begin(self) -> None:
+        for folder in (self._journal, self._run, self._crashed):
+            shutil.rmtree(folder, ignore_errors=True)
+        self._journal.mkdir()
+        shutil.copytree(self._origin, self._run, copy_function=shutil.copy2)
+        self._scene.restart()
+
+    def _files(self, place: int, fault: Fault) -> FaultyFiles:
+        number = errno.ENOSPC if place % 2 else errno.EIO
+        return FaultyFiles(self._run / "out", self._journal, place, fault, number)
+
+    def at(self, place: int, fault: Fault) -> tuple[int, list[str]]:
+        """Fail at one place; return the exit code, and what is wrong after another run."""
+        self._begin()
+        if fault == "another run":
+            code = work_beside_another(self._run, self._journal, place)
+            wrong = f"exit code {code}" if code else self._difference()
+            return code, [wrong] if wrong else []
+        code = work(self._run, self._files(place, fault))
+        if fault in ("exit", "torn"):
+            assert code == EXIT_CODE, (place, self.changes[place], code)
+        elif code not in (0, 1):
+            return code, [f"ended with code {code}"]
+        losses: list[Callable[[Path, Path], None]] = [lambda *_: None]
+        if fault == "exit":
+            losses += [lose_data, lose_names, lose_some_names]
+            self._run.rename(self._crashed)
+        found = []
+        for lose in losses:
+            if fault == "exit":
+                shutil.rmtree(self._run, ignore_errors=True)
+                _copy(self._crashed, self._run, self._journal)
+            lose(self._run / "out", self._journal)
+            again = work(self._run, None)
+            wrong = f"exit code {again}" if again else self._difference()
+            if lose is losses[0] and not wrong:
+                wrong = "; ".join(self._scene.faults(self._run / "out"))
+            if wrong:
+                found.append(f"{getattr(lose, '__name__', '')}: {wrong}")
+        return code, found
+
+    def _difference(self) -> str:
+        """Return what is not as after one undisturbed run, or ""."""
+        out = self._run / "out"
+        found = self._scene.contents(out)
+        if found != self._expected:
+            return f"differ: {sorted(found.items() ^ self._expected.items())}"
+        faults = verify(str(out)).faults
+        if faults:
+            return f"verify: {faults}"
+        left = [str(path) for path in out.rglob("*.tmp")]
+        return f"left behind: {left}" if left else ""
 
 
-def check(folder: Path, expected: dict[str, str]) -> str:
-    """Give the command again, undisturbed; return what is wrong then, or ""."""
-    code = work(folder, None)
-    return f"exit code {code}" if code else difference(folder, expected)
-
-
-def difference(folder: Path, expected: dict[str, str]) -> str:
-    """Return what is not as after one undisturbed run, or ""."""
-    found = contents(folder / "out")
-    if found != expected:
-        return f"differ: {sorted(found.items() ^ expected.items())}"
-    faults = verify(str(folder / "out")).faults
-    if faults:
-        return f"verify: {faults}"
-    left = [str(path) for path in (folder / "out").rglob("*.tmp")]
-    return f"left behind: {left}" if left else ""
-
-
-def main(folder: Path, fault: Fault, first: int, last: int, every: int) -> dict[str, Any]:
+def visit(visit: Visit, fault: Fault, first: int, last: int, every: int) -> dict[str, Any]:
     """Visit places from `first` to before `last`; to the end when it is negative."""
-    prepare_folder(folder / "origin")
-    _import_libraries(folder / "origin")
-    shutil.copytree(folder / "origin", folder / "whole")
-    journal = folder / "journal"
-    journal.mkdir()
-    out = folder / "whole" / "out"
-    code = work(folder / "whole", FaultyFiles(out, journal, -1))
-    assert code == 0, code
-    expected = contents(out)
-    changes = json.loads((journal / "changes.json").read_text())
     wrong: list[str] = []
     codes: dict[str, int] = {}
-    visited = 0
+    changes = visit.changes
     for place in range(first, len(changes) if last < 0 else last, every):
         if fault == "torn" and not changes[place].startswith("write"):
             continue
-        visited += 1
-        shutil.rmtree(journal)
-        journal.mkdir()
-        shutil.rmtree(folder / "run", ignore_errors=True)
-        shutil.copytree(folder / "origin", folder / "run", copy_function=shutil.copy2)
-        if fault == "another run":
-            code = work_beside_another(folder / "run", journal, place)
-            codes[str(code)] = codes.get(str(code), 0) + 1
-            what = f"exit code {code}" if code else difference(folder / "run", expected)
-            if what:
-                wrong.append(f"{place} {changes[place]}: {what}")
-            continue
-        number = errno.ENOSPC if place % 2 else errno.EIO
-        files = FaultyFiles(folder / "run" / "out", journal, place, fault, number)
-        code = work(folder / "run", files)
+        code, found = visit.at(place, fault)
         codes[str(code)] = codes.get(str(code), 0) + 1
-        if fault in ("exit", "torn"):
-            assert code == EXIT_CODE, (place, changes[place], code)
-        elif code not in (0, 1):
-            wrong.append(f"{place} {changes[place]}: ended with code {code}")
-        losses: list[Callable[[Path, Path], None]] = [lambda *_: None]
-        if fault == "exit":
-            losses += [lose_data, lose_names]
-        shutil.rmtree(folder / "crashed", ignore_errors=True)
-        for index, lose in enumerate(losses):
-            if index:
-                shutil.rmtree(folder / "run")
-                _copy(folder / "crashed", folder / "run", journal)
-            elif len(losses) > 1:
-                (folder / "run").rename(folder / "crashed")
-                _copy(folder / "crashed", folder / "run", journal)
-            lose(folder / "run" / "out", journal)
-            what = check(folder / "run", expected)
-            if what:
-                wrong.append(f"{place} {changes[place]} ({getattr(lose, '__name__', '')}): {what}")
-    return {"places": len(changes), "visited": visited, "codes": codes, "wrong": wrong}
+        wrong += [f"{place} {changes[place]} {what}" for what in found]
+    return {"places": len(changes), "visited": sum(codes.values()), "codes": codes, "wrong": wrong}
 
 
 def _import_libraries(folder: Path) -> None:
@@ -249,12 +248,12 @@ def _copy(source: Path, target: Path, journal: Path) -> None:
     lost = json.loads(path.read_text())
     moved = {}
     for old in source.rglob("*"):
-        moved[old.stat().st_ino] = (target / old.relative_to(source)).stat().st_ino
+        moved[str(old.stat().st_ino)] = (target / old.relative_to(source)).stat().st_ino
     kept = journal / "lost-first.json"
     if not kept.exists():
         kept.write_text(json.dumps(lost))
     first = json.loads(kept.read_text())
-    lost["dirty"] = [moved[inode] for inode in first["dirty"] if inode in moved]
+    lost["dirty"] = {moved[inode]: size for inode, size in first["dirty"].items() if inode in moved}
     path.write_text(json.dumps(lost))
 
 
@@ -265,13 +264,25 @@ def _given(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("first", type=int, nargs="?", default=0, help="the first place")
     parser.add_argument("last", type=int, nargs="?", default=-1, help="the one to end before")
     parser.add_argument("every", type=int, nargs="?", default=1, help="the stride")
+    parser.add_argument("--scene", choices=SCENES, default=SCENES[0])
     return parser.parse_args(arguments)
 
 
-if __name__ == "__main__":
-    given = _given(sys.argv[1:])
+def main(arguments: Sequence[str]) -> None:
+    """Print what was found."""
+    given = _given(arguments)
     # Absolute: what follows changes the folder of this process.
     folder = given.folder.resolve()
     if (folder / "origin").exists():
         sys.exit(f"{folder} holds an earlier visit: name a new folder")
-    print(json.dumps(main(folder, given.fault, given.first, given.last, given.every), indent=1))
+    bounds = given.fault, given.first, given.last, given.every
+    if given.scene == "dedup":
+        found = visit(Visit(folder, Dedup()), *bounds)
+    else:
+        with HostileServer(["127.0.0.1", "127.0.0.4"]) as server:
+            found = visit(Visit(folder, Refetch(server), given.scene == "repair"), *bounds)
+    print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,7 +1,8 @@
 """The file system of one process, of which every change is counted and any one can fail.
 
 Patches `os` and `io` under everything else: what runs in the process is untouched, `pathlib` too,
-which calls them. A change is one write(2), fsync, rename, link, unlink, mkdir or new file.
+which calls them. A change is one write(2), fsync, rename, link, unlink, mkdir, truncate or new
+file.
 """
 # pathlib calls what is patched here:
 # ruff: noqa: PTH100, PTH110, PTH112, PTH113, PTH115, PTH120
@@ -11,6 +12,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +23,7 @@ EXIT_CODE = 99
 
 _open, _os_open, _fsync = io.open, os.open, os.fsync
 _rename, _replace, _link, _unlink, _mkdir = os.rename, os.replace, os.link, os.unlink, os.mkdir
+_truncate = os.truncate
 
 
 class FaultyFiles:
@@ -48,7 +51,8 @@ class FaultyFiles:
         self.folder, self.journal = str(folder.resolve()) + "/", journal
         self.fail_at, self.fault, self.number, self.another = fail_at, fault, number, another
         self.changes: list[str] = []
-        self._dirty: dict[int, str] = {}  # inode to path: written and not synced
+        self._dirty: set[int] = set()  # inodes that were written to and not synced
+        self._durable: dict[int, int] = {}  # inode to its bytes when it was synced
         self._names: list[dict[str, Any]] = []  # changes of folders that are not synced
 
     def install(self) -> None:
@@ -61,6 +65,7 @@ class FaultyFiles:
             "replace": self._renaming(_replace),
             "link": self._linked,
             "mkdir": self._made,
+            "truncate": self._cut,
         }
         vars(io).update(ours)
         vars(os).update(in_os)
@@ -102,11 +107,15 @@ class FaultyFiles:
         stream: Any = io.BufferedRandom(raw) if "+" in mode else io.BufferedWriter(raw)
         return stream if "b" in mode else io.TextIOWrapper(stream, encoding="utf-8")
 
+    def cut(self, raw: _Raw) -> None:
+        """Count an ftruncate(2)."""
+        self._change("truncate", raw.path)
+
     def written(self, raw: _Raw, data: memoryview) -> None:
         """Count a write(2)."""
         half = bytes(data[: len(data) // 2])
         self._change("write", raw.path, lambda: os.write(raw.fileno(), half))
-        self._dirty[os.fstat(raw.fileno()).st_ino] = raw.path
+        self._dirty.add(os.fstat(raw.fileno()).st_ino)
 
     def _synced(self, file: Any) -> None:
         number = file if isinstance(file, int) else file.fileno()
@@ -118,7 +127,9 @@ class FaultyFiles:
         if os.path.isdir(path):
             self._names = [one for one in self._names if one["folder"] != path]
         else:
-            self._dirty.pop(os.fstat(number).st_ino, None)
+            status = os.fstat(number)
+            self._dirty.discard(status.st_ino)
+            self._durable[status.st_ino] = status.st_size
 
     def _renaming(self, rename: Callable[..., None]) -> Callable[..., None]:
         def renamed(source: Any, target: Any, **named: Any) -> None:
@@ -157,6 +168,12 @@ class FaultyFiles:
             self._note(absolute, {"what": "mkdir", "path": absolute})
         _mkdir(path, *arguments, **named)
 
+    def _cut(self, file: Any, length: int) -> None:
+        path = self._watched(file)
+        if path:
+            self._change("truncate", path)
+        _truncate(file, length)
+
     def _note(self, path: str, entry: dict[str, Any]) -> None:
         self._names.append({**entry, "folder": os.path.dirname(path)})
 
@@ -171,7 +188,8 @@ class FaultyFiles:
 
     def _write_journal(self) -> None:
         with _open(self.journal / "lost.json", "w") as stream:
-            json.dump({"dirty": sorted(self._dirty), "names": self._names}, stream)
+            dirty = {inode: self._durable.get(inode, 0) for inode in sorted(self._dirty)}
+            json.dump({"dirty": dirty, "names": self._names, "place": self.fail_at}, stream)
 
 
 class _Raw(io.FileIO):
@@ -187,19 +205,47 @@ class _Raw(io.FileIO):
         self._files.written(self, view)
         return super().write(view) or 0
 
+    def truncate(self, size: int | None = None) -> int:
+        self._files.cut(self)
+        return super().truncate(size)
+
 
 def lose_data(folder: Path, journal: Path) -> None:
     """Do as a power failure after which names are there and unsynced data are not."""
-    inodes = set(json.loads((journal / "lost.json").read_text())["dirty"])
+    durable = json.loads((journal / "lost.json").read_text())["dirty"]
     for path in folder.rglob("*"):
-        if path.is_file() and path.stat().st_ino in inodes:
-            os.truncate(path, 0)
+        inode = str(path.stat().st_ino)
+        if path.is_file() and inode in durable:
+            _truncate(path, durable[inode])
 
 
 def lose_names(folder: Path, journal: Path) -> None:
     """Do as a power failure that takes back every change of a folder that was not synced."""
-    for change in reversed(json.loads((journal / "lost.json").read_text())["names"]):
+    _take_back(json.loads((journal / "lost.json").read_text())["names"])
+
+
+def lose_some_names(folder: Path, journal: Path) -> None:
+    """Do as one that takes back some of them: a disk need not keep the order of changes."""
+    lost = json.loads((journal / "lost.json").read_text())
+    random_ = random.Random(lost["place"])
+    file_of: dict[str, str] = {}  # path to the first name that the file had
+    is_lost: dict[str, bool] = {}
+    taken = []
+    for change in lost["names"]:
+        first = file_of.get(change.get("source") or change["path"], change["path"])
+        file_of[change["path"]] = first
+        if first not in is_lost:
+            is_lost[first] = random_.random() < 0.5
+        if is_lost[first]:
+            taken.append(change)
+    _take_back(taken)
+
+
+def _take_back(changes: list[dict[str, Any]]) -> None:
+    for change in reversed(changes):
         path = Path(change["path"])
+        if not path.parent.is_dir():
+            continue
         if change["what"] == "create":
             path.unlink(missing_ok=True)
         elif change["what"] == "mkdir":

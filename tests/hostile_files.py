@@ -10,13 +10,35 @@ import signal
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil, inf
 from pathlib import Path
 
 from curate.errors import CurateError
+from curate.extract.html import HtmlExtractor, TrafilaturaExtractor
+from curate.readers.records import JsonlReader
+from curate.readers.warc import WarcReader
 from curate.steps import Reader
 
-CPU_S = 60
-MEMORY_BYTES = 1 << 30  # on top of what the process has
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What an input may take: CPU seconds, and MiB on top of what the process has."""
+
+    seconds: float
+    megabytes: float
+
+    def __str__(self) -> str:
+        return f"≤ {self.seconds:,.0f} s, ≤ {self.megabytes:,.0f} MB"
+
+
+# The README states them; memory is a multiple of the setting that bounds it.
+ARCHIVE = Bound(60, 5 * (WarcReader.max_record_bytes + WarcReader.max_body_bytes) >> 20)
+RECORDS = Bound(60, 64 * JsonlReader.max_line_bytes >> 20)
+URL = Bound(10, 300)
+PAGE = Bound(TrafilaturaExtractor.timeout_s, 1024 * TrafilaturaExtractor.memory_gb)
+PAGE_IN_PROCESS = Bound(10, 50 * HtmlExtractor.max_payload_bytes >> 20)
+NAME = Bound(1, 16)
+TEXT = Bound(10, 1000)  # each step, of a million characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,24 +50,39 @@ class Outcome:
         seconds: CPU time, with that of its child processes.
         megabytes: how much more memory it had at its peak; of a child process, all of it.
         status: exit status; not 0 when it took more than it may, or broke.
+        bound: what it may take.
     """
 
     found: dict[str, int]
     seconds: float
     megabytes: float
     status: int
+    bound: Bound | None = None
+
+    @property
+    def is_within(self) -> bool:
+        """Whether it kept to its bound, where it has one, and did not break."""
+        bound = self.bound or Bound(inf, inf)
+        within = self.seconds <= bound.seconds and self.megabytes <= bound.megabytes
+        return within and self.status == 0
 
 
-def apart(
-    function: Callable[[], dict[str, int]], memory_bytes: int = MEMORY_BYTES, cpu_s: int = CPU_S
-) -> Outcome:
-    """Call a function in a process of its own, within the limits."""
+def apart(function: Callable[[], dict[str, int]], bound: Bound, address_bytes: int = 0) -> Outcome:
+    """Call a function in a process of its own that is ended where it goes beyond its bound.
+
+    Args:
+        function: what to call; returns outcome to number.
+        bound: what it may take.
+        address_bytes: its address space, where that of its child processes is bounded and not its
+            own; they inherit it.
+    """
+    more = address_bytes or int(bound.megabytes) << 20
     reading, writing = os.pipe()
     process = os.fork()
     if not process:
-        resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
+        resource.setrlimit(resource.RLIMIT_CPU, (ceil(bound.seconds),) * 2)
         mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (mapped + memory_bytes,) * 2)
+        resource.setrlimit(resource.RLIMIT_AS, (mapped + more,) * 2)
         before = resource.getrusage(resource.RUSAGE_SELF)
         try:
             found = function()
@@ -65,10 +102,10 @@ def apart(
         answer = stream.read()
     status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
     found, seconds, megabytes = json.loads(answer or "[{}, 0.0, 0.0]")
-    return Outcome(found, seconds, megabytes, status)
+    return Outcome(found, seconds, megabytes, status, bound)
 
 
-def measure(reader: Reader, data: bytes, memory_bytes: int = MEMORY_BYTES) -> Outcome:
+def measure(reader: Reader, data: bytes, bound: Bound) -> Outcome:
     """Read a file to its end: what became of its records."""
 
     def read() -> dict[str, int]:
@@ -81,7 +118,7 @@ def measure(reader: Reader, data: bytes, memory_bytes: int = MEMORY_BYTES) -> Ou
             fates["refused"] += 1
         return dict(fates)
 
-    return apart(read, memory_bytes)
+    return apart(read, bound)
 
 
 def name_of(status: int) -> str:

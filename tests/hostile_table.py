@@ -1,6 +1,7 @@
 """The table of hostile inputs: what they cost and what becomes of them.
 
-`python -m tests.hostile_table [KIND...]`; kinds are warc, html, jsonl, parquet, url, name, regex.
+`python -m tests.hostile_table [KIND...]`; kinds are warc, html, jsonl, parquet, url, name, text,
+regex. A row that goes beyond its bound is marked, and the command then ends with exit code 1.
 """
 
 from __future__ import annotations
@@ -8,7 +9,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,15 +19,27 @@ from curate.document import Document
 from curate.errors import DocumentError
 from curate.extract.html import HtmlExtractor, TrafilaturaExtractor
 from curate.filters.url import UrlFilter
-from curate.steps import Extractor
 
-from .hostile_files import Outcome, apart, measure, name_of
-from .test_hostile_html import PAGES
+from .hostile_files import (
+    ARCHIVE,
+    NAME,
+    PAGE,
+    PAGE_IN_PROCESS,
+    RECORDS,
+    TEXT,
+    URL,
+    Bound,
+    Outcome,
+    apart,
+    measure,
+    name_of,
+)
+from .hostile_texts import TEXTS, Fate, load, slowest, text_of
+from .test_hostile_html import PAGES, extract
 from .test_hostile_names import NAMES
-from .test_hostile_records import JSONL, LINES, PARQUET, REFUSED, TABLES
+from .test_hostile_records import JSONL, LARGEST, LINES, PARQUET, REFUSED, TABLES
 from .test_hostile_urls import URLS
 from .test_hostile_warc import FILES, READER
-from .test_regex_linear import BOUNDED
 
 Rows = Iterator[tuple[str, int, Outcome]]
 _CHILD_BYTES = 8 << 30  # the address space of the extractor's process counts, which has its limit
@@ -34,13 +48,13 @@ _CHILD_BYTES = 8 << 30  # the address space of the extractor's process counts, w
 def _warc() -> Rows:
     for name, (make, _) in FILES.items():
         data = make()
-        yield name, len(data), measure(READER, data)
+        yield name, len(data), measure(READER, data, ARCHIVE)
 
 
 def _jsonl() -> Rows:
-    for name, (make, _) in LINES.items():
+    for name, (make, _) in {**LINES, **LARGEST}.items():
         data = make()
-        yield name, len(data), measure(JSONL, data)
+        yield name, len(data), measure(JSONL, data, RECORDS)
 
 
 def _parquet() -> Rows:
@@ -48,33 +62,23 @@ def _parquet() -> Rows:
     makers |= {name: make for name, (make, _) in REFUSED.items()}
     for name, make in makers.items():
         data = make()
-        yield name, len(data), measure(PARQUET, data)
+        yield name, len(data), measure(PARQUET, data, RECORDS)
 
 
 def _html() -> Rows:
     for name, (make, _) in PAGES.items():
         data = make()
-        for extractor in (TrafilaturaExtractor(), HtmlExtractor()):
-            outcome = apart(partial(_extract, extractor, data), _CHILD_BYTES, 300)
-            yield f"{name} ({type(extractor).__name__})", len(data), outcome
-
-
-def _extract(extractor: Extractor, data: bytes) -> dict[str, int]:
-    extractor.setup()
-    try:
-        text = extractor.extract(data, "http://a.example/").text
-    except DocumentError as error:
-        return {error.reason: 1}
-    finally:
-        extractor.close()
-    return {f"kept, {len(text):,} characters": 1}
+        outcome = apart(partial(extract, TrafilaturaExtractor(), data), PAGE, _CHILD_BYTES)
+        yield f"{name} (TrafilaturaExtractor)", len(data), outcome
+        outcome = apart(partial(extract, HtmlExtractor(), data), PAGE_IN_PROCESS)
+        yield f"{name} (HtmlExtractor)", len(data), outcome
 
 
 def _url() -> Rows:
     step = UrlFilter()
     step.setup()
     for name, url in URLS.items():
-        yield name, len(url), apart(partial(_filter, step, url))
+        yield name, len(url), apart(partial(_filter, step, url), URL)
 
 
 def _filter(step: UrlFilter, url: str) -> dict[str, int]:
@@ -87,33 +91,48 @@ def _filter(step: UrlFilter, url: str) -> dict[str, int]:
 
 def _name() -> Rows:
     for name in NAMES:
-        folder = folder_of(name or "unknown")
-        yield repr(name[:30]), len(name), Outcome({f"folder {folder}": 1}, 0.0, 0.0, 0)
+        yield repr(name[:30]), len(name), apart(partial(_folder, name), NAME)
+
+
+def _folder(name: str) -> dict[str, int]:
+    return {f"folder {folder_of(name or 'unknown')}": 1}
+
+
+def _text() -> Rows:
+    fates = load()
+    for name in TEXTS:
+        text = text_of(name, 1_000_000)
+        whole = apart(partial(_slowest, fates, text), Bound(600, TEXT.megabytes))
+        seconds = whole.found.pop("ms", 0) / 1000
+        yield name, len(text.encode()), replace(whole, seconds=seconds, bound=TEXT)
+
+
+def _slowest(fates: Mapping[str, Fate], text: str) -> dict[str, int]:
+    seconds, step, kept = slowest(fates, text)
+    return {
+        f"kept by {kept} of {len(fates)} steps": 1,
+        f"slowest {step}": 1,
+        "ms": int(seconds * 1000),
+    }
 
 
 def _regex() -> Rows:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.regex_attacks", "20000", "1"],
+        [sys.executable, "-m", "tests.regex_attacks"],
         cwd=Path(__file__).parents[1],
         capture_output=True,
         text=True,
         check=True,
     )
     found = json.loads(done.stdout)
-    seconds, place = found["worst"]
-    name = f"{found['patterns']} patterns, {found['texts']:,} texts of 20,000 characters"
-    slow = {
-        f"over 1 s if it were given such a text: {place} ({why})": 1
-        for place in found["slow"]
-        for known, why in BOUNDED.items()
-        if place.startswith(known)
-    }
-    slow |= {f"over 1 s: {where}": 1 for where in found["slow"] if not _is_bounded(where)}
-    yield name, 20_000, Outcome({f"worst {place}": 1, **slow}, seconds, 0.0, 0)
-
-
-def _is_bounded(place: str) -> bool:
-    return any(place.startswith(known) for known in BOUNDED)
+    size, (seconds, place) = found["characters"], found["worst"]
+    name = f"{found['patterns']} patterns, {found['texts']:,} texts of {size:,} characters"
+    grown = {f"grows faster than the text: {where}": 1 for where in found["growing"]}
+    linear = {f"linear but for what follows, the slowest {place}": 1}
+    yield name, size, Outcome({**linear, **grown}, seconds, 0.0, 0)
+    for where, one in found["bounded"].items():
+        took = f"{one['seconds'] * 1000:.1f} ms; more is never given: {one['why']}"
+        yield where, one["size"], Outcome({took: 1}, one["seconds"], 0.0, 0)
 
 
 KINDS: dict[str, Callable[[], Rows]] = {
@@ -123,25 +142,31 @@ KINDS: dict[str, Callable[[], Rows]] = {
     "parquet": _parquet,
     "url": _url,
     "name": _name,
+    "text": _text,
     "regex": _regex,
 }
 
 
-def main() -> None:
-    """Print it in Markdown."""
-    print("| input | bytes | CPU s | MB | outcome |\n|---|---:|---:|---:|---|")
+def main() -> int:
+    """Print it in Markdown; return 1 if a row goes beyond its bound."""
+    print("| input | bytes | CPU s | MB | bound | outcome |\n|---|---:|---:|---:|---|---|")
+    beyond = 0
     for kind in sys.argv[1:] or KINDS:
         for name, size, outcome in KINDS[kind]():
             became = ", ".join(
                 f"{what} {count:,}" if count > 1 else what for what, count in outcome.found.items()
             )
             what = name_of(outcome.status) or became or "nothing in it"
+            beyond += not outcome.is_within
             print(
                 f"| {kind}: {name} | {size:,} | {outcome.seconds:.2f} | {outcome.megabytes:.0f}"
-                f" | {what} |",
+                f" | {outcome.bound or ''} | {'' if outcome.is_within else '**beyond** '}{what} |",
                 flush=True,
             )
+    if beyond:
+        print(f"{beyond} rows go beyond their bounds.", file=sys.stderr)
+    return int(beyond > 0)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

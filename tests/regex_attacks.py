@@ -1,22 +1,21 @@
-"""Every regular expression of ours, and texts made to have each of them search for long.
+"""Texts made to have each regular expression of ours search for long.
 
-`python -m tests.regex_attacks SIZE LIMIT_S` prints those whose search takes longer, as JSON.
+`python -m tests.regex_attacks` prints, as JSON, which take more time than their texts' length
+warrants: of four times the text a linear search takes 4 times as long, a quadratic one 16 times.
 """
 
 from __future__ import annotations
 
-import ast
 import importlib
 import json
-import pkgutil
 import re
 import signal
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
+
+from .regex_patterns import BUILT, ONCE, Found, collect
 
 # The parser of regular expressions; a module of its own before Python 3.11.
 parser: Any = importlib.import_module("sre_parse" if sys.version_info < (3, 11) else "re._parser")
@@ -24,82 +23,61 @@ compiler: Any = importlib.import_module(
     "sre_compile" if sys.version_info < (3, 11) else "re._compiler"
 )
 
+
+class Bound(NamedTuple):
+    """How many characters the code gives to a pattern at the most, and why no more."""
+
+    size: int
+    why: str
+
+
+# Patterns, by file and name, whose time may grow faster than the text.
+BOUNDED = {
+    "filters/language_gate.py _MARKUP": Bound(1_500, "a paragraph as _PARAGRAPH takes it"),
+}
+
+SIZE = 4_000  # of the shorter text that is compared; the other has four times as many characters
+RATIO = 8
+_SCREEN = 1_000  # all texts are tried in this size, and the slowest compared
+_FLOOR_S = 0.002  # a quadratic search of the longer text takes ten times this and more
+_COMPARED = 3  # texts of each repeat
+_LIMIT_S = 1.0  # no search is waited for longer
 _MANY = 64  # a repeat that is allowed more often than this can be pumped
-_METHODS = ("search", "match", "fullmatch", "sub", "finditer", "findall", "split")
+_MIXED = 8  # characters of a pattern, each of which is paired with each
 _BREAKS = ("", "\0", "!", "\n", "a", "\u00e9")
 
 
-def collect() -> dict[tuple[str | bytes, int], str]:
-    """Import all of curate and return each pattern that its code compiles, and where it does."""
-    import curate
+class Attack(NamedTuple):
+    """A text of any size: a start, a piece again and again, an end."""
 
-    found: dict[tuple[str | bytes, int], str] = {}
-    here = str(Path(curate.__file__).parent)
-    compile_ = re._compile  # type: ignore[attr-defined]
+    start: str
+    piece: str
+    end: str
 
-    def noted(pattern: Any, flags: Any) -> Any:
-        frame: FrameType | None = sys._getframe(2)
-        if frame and frame.f_code.co_filename.startswith(here) and not hasattr(pattern, "flags"):
-            place = f"{frame.f_code.co_filename[len(here) + 1 :]}:{frame.f_lineno}"
-            found.setdefault((pattern, int(flags)), place)
-        return compile_(pattern, flags)
-
-    re._compile = noted  # type: ignore[attr-defined]
-    names = [name for _, name, _ in pkgutil.walk_packages(curate.__path__, "curate.")]
-    for name in names:
-        if not name.endswith("__main__"):
-            importlib.import_module(name)
-    from curate.tokens import rules  # compiles on first use
-
-    rules()
-    re._compile = compile_  # type: ignore[attr-defined]
-    return found
+    def text(self, size: int) -> str:
+        """Return it with so many characters, and the end."""
+        return (self.start + self.piece * (size // len(self.piece) + 1))[:size] + self.end
 
 
-def methods(place: str) -> set[str]:
-    """Return how the code uses the pattern that is compiled at a place: "match", "sub", ..."""
-    import curate
-
-    package = Path(curate.__file__).parent
-    file, line = place.rsplit(":", 1)
-    tree = ast.parse((package / file).read_text())
-    bound = {
-        node.attr
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute)
-        and isinstance(node.value, ast.Call)
-        and node.lineno <= int(line) <= (node.end_lineno or 0)
-    }
-    if bound & set(_METHODS):
-        return bound & set(_METHODS)
-    names = {
-        name.id if isinstance(name, ast.Name) else name.attr
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign | ast.AnnAssign)
-        and node.lineno <= int(line) <= (node.end_lineno or 0)
-        for name in (node.targets if isinstance(node, ast.Assign) else [node.target])
-        if isinstance(name, ast.Name | ast.Attribute)
-    }
-    code = "\n".join(path.read_text() for path in package.rglob("*.py"))
-    found = set()
-    for name in names:
-        found.update(re.findall(rf"\b{name}\.(\w+)\b(?=\(|\)|,)", code))
-    return found & set(_METHODS) or set(_METHODS)
-
-
-def attacks(pattern: str | bytes, flags: int, size: int) -> Iterator[str]:
-    """Yield texts of about `size` characters that pump each repeat of a pattern."""
-    tree = parser.parse(pattern, flags)
-    seen = set()
-    for prefix, pumps in _repeats(list(tree), ""):
-        for pump in pumps:
+def attacks(pattern: str | bytes, flags: int) -> Iterator[list[Attack]]:
+    """Yield for each repeat of a pattern the texts that pump it, and at last mixed ones."""
+    seen: set[str] = set()
+    repeats = list(_repeats(list(parser.parse(pattern, flags)), ""))
+    chars = dict.fromkeys(char for _, pumps in repeats for pump in pumps for char in pump)
+    few = list(chars)[:_MIXED]
+    mixed = [left + right for left in few for right in few if left != right]
+    for prefix, pumps in [*repeats, *(("", mixed[at::_MIXED]) for at in range(_MIXED))]:
+        found = []
+        for pump in filter(None, pumps):
             for lead in dict.fromkeys((prefix, "")):
-                for text in (lead + pump * size, (lead + pump) * size, (lead + pump * 3) * size):
+                for start, piece in ((lead, pump), ("", lead + pump), ("", lead + pump * 3)):
                     for end in _BREAKS:
-                        attack = text[:size] + end
-                        if attack not in seen:
-                            seen.add(attack)
-                            yield attack
+                        attack = Attack(start, piece, end)
+                        text = attack.text(_SCREEN)
+                        if text not in seen:
+                            seen.add(text)
+                            found.append(attack)
+        yield found
 
 
 def _repeats(items: list[Any], prefix: str) -> Iterator[tuple[str, list[str]]]:
@@ -173,46 +151,109 @@ def _alarm(*_: Any) -> None:
     raise _TooLong
 
 
-def search_all(pattern: re.Pattern[Any], text: Any, used: set[str], limit_s: float) -> float:
-    """Return the CPU seconds of searching so; infinite when it took longer than allowed."""
+class Search:
+    """A pattern, searched as the code does."""
+
+    def __init__(self, one: Found) -> None:
+        self._pattern = re.compile(one.pattern, one.flags)
+        self._is_bytes = isinstance(one.pattern, bytes)
+        self._once = sorted(one.used & ONCE)
+        self._often = bool(one.used - ONCE)
+
+    def seconds(
+        self, attack: Attack, size: int, limit_s: float = _LIMIT_S, tries: int = 3
+    ) -> float:
+        """Return the CPU time of the fastest of some tries; infinite when each took too long.
+
+        Another process on the machine makes some of them longer, and hardly all.
+        """
+        text: Any = attack.text(size)
+        if self._is_bytes:
+            text = text.encode("latin-1", "replace")
+        return min(self._once_more(text, limit_s) for _ in range(tries))
+
+    def _once_more(self, text: Any, limit_s: float) -> float:
+        started = time.thread_time()
+        signal.setitimer(signal.ITIMER_VIRTUAL, limit_s)
+        try:
+            for method in self._once:
+                getattr(self._pattern, method)(text)
+            if self._often:
+                for _ in self._pattern.finditer(text):
+                    pass
+            taken = time.thread_time() - started
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        except _TooLong:
+            return float("inf")
+        return taken
+
+    def growth(self, attack: Attack) -> float:
+        """Return the seconds for the longer text; infinite if that takes far more than 4 times."""
+        longer = self.seconds(attack, 4 * SIZE, tries=1)
+        if longer < _FLOOR_S:
+            return longer
+        shorter = self.seconds(attack, SIZE)
+        return self.seconds(attack, 4 * SIZE, min(RATIO * shorter, _LIMIT_S))
+
+
+def assault(one: Found) -> tuple[int, float, Attack | None]:
+    """Return how many texts were tried, the longest search, and a text that makes it grow."""
+    search = Search(one)
+    tried, longest, slow_s = 0, 0.0, _FLOOR_S
+    for texts in attacks(one.pattern, one.flags):
+        tried += len(texts)
+        times: list[tuple[float, Attack]] = []
+        for text in texts:
+            taken = search.seconds(text, _SCREEN, tries=1)
+            times.append((taken, text))
+            if taken > slow_s:  # it is not waited for others that are as slow
+                slow_s = 2 * taken
+                if search.growth(text) == float("inf"):
+                    return tried, longest, text
+        for _, text in sorted(times, reverse=True)[:_COMPARED]:
+            longest = max(longest, search.growth(text))
+            if longest == float("inf"):
+                return tried, 0.0, text
+    return tried, longest, None
+
+
+def at_bound(one: Found, size: int) -> float:
+    """Return the longest search of a text of so many characters."""
+    search = Search(one)
+    texts = [text for texts in attacks(one.pattern, one.flags) for text in texts]
+    texts.sort(key=lambda text: search.seconds(text, size, tries=1))
+    return max(search.seconds(text, size) for text in texts[-_COMPARED:])
+
+
+def main() -> dict[str, Any]:
+    """Attack every pattern; return how many there are, and those that are not as the lists say."""
     signal.signal(signal.SIGVTALRM, _alarm)
-    started = time.process_time()
-    signal.setitimer(signal.ITIMER_VIRTUAL, limit_s)
-    try:
-        for method in used & {"match", "fullmatch", "search"}:
-            getattr(pattern, method)(text)
-        if used - {"match", "fullmatch", "search"}:
-            for _ in pattern.finditer(text):
-                pass
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-    except _TooLong:
-        return float("inf")
-    return time.process_time() - started
-
-
-def main(size: int, limit_s: float) -> dict[str, Any]:
-    """Attack every pattern; return how many there are and those that took too long."""
-    slow: dict[str, Any] = {}
-    found = collect()
-    tried = 0
-    worst = (0.0, "")
-    for (pattern, flags), place in sorted(found.items(), key=lambda item: item[1]):
-        compiled, used = re.compile(pattern, flags), methods(place)
-        for text in attacks(pattern, flags, size):
-            tried += 1
-            given = text.encode("latin-1", "replace") if isinstance(pattern, bytes) else text
-            taken = search_all(compiled, given, used, limit_s)
-            if taken == float("inf"):
-                slow.setdefault(
-                    place, {"pattern": str(pattern)[:200], "used": sorted(used), "texts": []}
-                )
-                slow[place]["texts"].append(repr(text[:40]) + "..." + repr(text[-5:]))
-                if len(slow[place]["texts"]) > 2:
-                    break
-            elif taken > worst[0]:
-                worst = (taken, place)
-    return {"patterns": len(found), "texts": tried, "worst": worst, "slow": slow}
+    found, unlisted = collect()
+    tried, worst = 0, (0.0, "")
+    growing: dict[str, dict[str, Any]] = {}
+    bounded: dict[str, dict[str, Any]] = {}
+    for one in found:
+        count, longest, text = assault(one)
+        tried += count
+        worst = max(worst, (longest, one.place))
+        bound = BOUNDED.get(one.place)
+        if text and bound:
+            seconds = max(at_bound(one, bound.size), bounded.get(one.place, {}).get("seconds", 0.0))
+            bounded[one.place] = {**bound._asdict(), "seconds": seconds}
+        elif text:
+            growing[one.place] = {"pattern": str(one.pattern)[:200], "used": sorted(one.used)}
+            growing[one.place]["text"] = repr(text)
+    return {
+        "patterns": len(found),
+        "texts": tried,
+        "characters": 4 * SIZE,
+        "worst": worst,
+        "growing": growing,
+        "bounded": bounded,
+        "unlisted": unlisted,
+        "stale": sorted((BOUNDED.keys() - bounded) | (BUILT.keys() - {one.place for one in found})),
+    }
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(int(sys.argv[1]), float(sys.argv[2])), indent=1))
+    print(json.dumps(main(), indent=1))

@@ -38,6 +38,24 @@ def test_another_run_may_do_all_the_work_at_any_place_where_a_run_writes() -> No
 
 
 @pytest.mark.chaos
+@pytest.mark.parametrize(
+    ("scene", "fault"),
+    [
+        *(("refetch", fault) for fault in ("exit", "torn", "error once", "error from then on")),
+        ("repair", "exit"),
+    ],
+)
+def test_no_place_where_a_refetch_writes_loses_what_was_fetched(scene: str, fault: str) -> None:
+    """Or sends it again; `repair` goes on after a run that was cut off in the archive's journal.
+
+    Here each seventh place.
+    """
+    found = visit(fault, "0", "-1", "7", "--scene", scene)
+    assert found["places"] > 200
+    assert found["wrong"] == []
+
+
+@pytest.mark.chaos
 def test_the_command_takes_a_relative_folder_and_only_faults_that_it_knows(tmp_path: Path) -> None:
     """A word it does not know must not pass for another fault."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
 from curate.errors import DocumentError
-from curate.extract.html import TrafilaturaExtractor
+from curate.extract.html import HtmlExtractor, TrafilaturaExtractor
+from curate.steps import Extractor
+
+from .hostile_files import PAGE_IN_PROCESS, apart
 
 TEXT = "This is a sentence of the page, and it is long enough to be taken for text. "
 START = b"<html><body><p>" + TEXT.encode() * 20 + b"</p>"
@@ -49,6 +53,24 @@ PAGES: dict[str, tuple[Callable[[], bytes], str]] = {
     "90,000 open comments": (lambda: START + b"<!--" * 90_000, ""),
     "90,000 open scripts": (lambda: START + b"<script>" * 90_000, ""),
 }
+
+
+def extract(extractor: Extractor, data: bytes) -> dict[str, int]:
+    """Say what becomes of a page."""
+    extractor.setup()
+    try:
+        text = extractor.extract(data, "http://a.example/").text
+    except DocumentError as error:
+        return {error.reason: 1}
+    finally:
+        extractor.close()
+    return {f"kept, {len(text):,} characters": 1}
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if not name.startswith("10,000,000")])
+def test_a_hostile_page_is_read_within_bounds_without_a_child(name: str) -> None:
+    outcome = apart(partial(extract, HtmlExtractor(), PAGES[name][0]()), PAGE_IN_PROCESS)
+    assert outcome.is_within, outcome
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from curate.errors import DocumentError
 from curate.filters.url import UrlFilter
 from curate.steps import Drop
 
-from .hostile_files import apart
+from .hostile_files import URL, apart
 
 URLS = {
     "nothing": "",
@@ -54,7 +54,7 @@ def step() -> Iterator[UrlFilter]:
 
 @pytest.mark.parametrize("name", URLS)
 def test_a_hostile_address_is_judged_within_bounds(step: UrlFilter, name: str) -> None:
-    """Under 10 CPU seconds and 300 MB."""
+    """Whatever its length, and however its parts are named."""
 
     def judge() -> dict[str, int]:
         try:
@@ -64,6 +64,6 @@ def test_a_hostile_address_is_judged_within_bounds(step: UrlFilter, name: str) -
         assert fate is None or (isinstance(fate, Drop) and fate.reason in step.reasons)
         return {fate.reason if fate else "kept": 1}
 
-    outcome = apart(judge, 300 << 20, 10)
+    outcome = apart(judge, URL)
     assert outcome.status == 0, "it took more memory or time than it may"
     assert outcome.found

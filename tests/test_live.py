@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from curate.cli import main
-from curate.executors.progress import LiveFile, Progress
+from curate.executors.progress import LiveFile, Progress, remove_dead
 from curate.report.live import Speed, duration, live_view, of_status, watch
 from curate.status import read_status
 
@@ -103,6 +104,22 @@ def test_a_watcher_sees_what_runs_on_other_machines(tmp_path: Path) -> None:
     assert progress is not None and progress.stage == "filter"
     assert ("a/b", 4) in progress.top_reasons(9)
     assert set(hosts) == {"pages"} and all(hosts.values())
+
+
+@pytest.mark.parametrize("damaged", ["[]", "{}", '"x"', "{", "\xff"])
+def test_what_a_supervisor_says_may_be_damaged(
+    tmp_path: Path, damaged: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is none then: neither `status` nor the next run falls over it."""
+    run = tmp_path / "run"
+    shutil.copytree(lengths_run(), run)
+    (run / "live").mkdir(exist_ok=True)
+    (run / "live/y.json").write_text(damaged, "latin-1")
+    for command in ("status", "report", "cancel"):
+        main([command, str(run)])
+    remove_dead(str(run))
+    assert read_status(str(run)).running == []
+    capsys.readouterr()
 
 
 def test_watching_ends_when_the_run_is_complete(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,16 @@ from typing import Any
 
 import fsspec
 import fsspec.implementations.local
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from curate.dedup import arrays
 from curate.errors import CurateError, DocumentError, InputError, StorageError
 from curate.extract.isolation import IsolatedExtractor, Limits
+from curate.inputs import list_inputs
+from curate.manifest import FileInfo, Manifest
 from curate.readers.records import JsonlReader, ParquetReader
 from curate.readers.warc import WarcReader
 from curate.steps import Extracted, Extractor, Reader
@@ -28,7 +33,6 @@ from curate.storage import (
     exists,
     file_size,
     files_below,
-    list_inputs,
     names,
     open_input,
     remove,
@@ -229,6 +233,31 @@ def test_a_step_that_finds_the_disk_full_costs_no_document(cli: Cli) -> None:
     assert cli.status()["load"]["kept"] == 120
 
 
+@pytest.mark.parametrize("rows", [2, 200_000])
+def test_an_array_that_was_cut_short_is_never_read(tmp_path: Path, rows: int) -> None:
+    """What is missing would else be whatever the memory held; large ones are mapped."""
+    values = np.arange(rows)
+    (tmp_path / "a.keys.bin").write_bytes(values.tobytes())
+    manifest = Manifest("s", "f", "a")
+    manifest.files["keys"] = FileInfo("a.keys.bin", values.nbytes, rows, "")
+    assert (arrays.view(str(tmp_path), manifest, "keys", values.dtype, 0, rows) == values).all()
+    (tmp_path / "a.keys.bin").write_bytes(values.tobytes()[:-9])
+    for read in (arrays.read, arrays.view):
+        with pytest.raises(CurateError, match=r"a\.keys\.bin: .*shorter.*\n.*curate verify"):
+            read(str(tmp_path), manifest, "keys", values.dtype, 0, rows)
+
+
+def test_a_folder_in_place_of_a_published_file_is_one_message(cli: Cli) -> None:
+    cli("run", "toy.py")
+    for path in (cli.folder / "runs/toy/dataset/data").glob("*.parquet"):
+        path.unlink()
+        path.mkdir()
+    shutil.rmtree(next((cli.folder / "runs/toy/stages").glob("dataset-*")))
+    done = cli("run", "toy.py", code=1)
+    assert "cannot be removed" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def write_tree(folder: Path, *files: str) -> None:
     for file in files:
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
@@ -271,13 +300,13 @@ def test_a_folder_that_a_store_cannot_list_is_an_error(tmp_path: Path, pattern: 
 def test_a_folder_here_that_cannot_be_listed_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Such as one of a file server that is gone; relative paths are as they were given."""
+    """Such as one of a file server that is gone; relative paths stay relative."""
     monkeypatch.chdir(tmp_path)
     write_tree(tmp_path, "in/1/a.gz", "in/2/b.gz", "in/c.gz")
     assert [file.path for file in list_inputs("in/*/*.gz, ./in/*.gz")] == [
-        "./in/c.gz",
         "in/1/a.gz",
         "in/2/b.gz",
+        "in/c.gz",
     ]
     monkeypatch.setattr(os, "scandir", failing_at("in/2/", os.scandir))
     with pytest.raises(InputError, match="in/2/ cannot be listed: Input/output error"):

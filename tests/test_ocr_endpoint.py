@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -213,6 +214,25 @@ def test_a_page_asked_once_is_never_asked_again(server: OpenAiServer, tmp_path: 
     for path in tmp_path.rglob("*.json"):
         path.write_text("{")
     assert Client(other).read(IMAGE, DIGEST, TOKENS).failed is None
+
+
+def test_an_answer_that_changed_on_the_disk_is_asked_for_again(
+    server: OpenAiServer, tmp_path: Path
+) -> None:
+    """One flipped bit would else be another text; older answers have no checksum."""
+    client = Client(endpoint(server, cache=tmp_path))
+    first = client.read(IMAGE, DIGEST, TOKENS)
+    (path,) = tmp_path.rglob("*.json")
+    whole = path.read_text()
+    letter = whole.index(first.text[0], whole.index('"text": "') + 9)
+    path.write_text(whole[:letter] + chr(ord(whole[letter]) ^ 1) + whole[letter + 1 :])
+    assert client.cached(DIGEST) is None
+    assert (client.read(IMAGE, DIGEST, TOKENS), len(server.asked)) == (first, 2)
+    assert path.read_text() == whole
+    earlier = json.loads(whole)
+    del earlier["sha256"]
+    path.write_text(json.dumps(earlier))
+    assert client.cached(DIGEST) == first
 
 
 def test_where_the_server_is_does_not_change_what_a_run_is(server: OpenAiServer) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -240,6 +242,72 @@ def test_more_inputs_ask_only_for_what_is_new(run: Cli) -> None:
     now = manifest_times(run.folder, "refetched")
     assert sum(now.get(name) == time for name, time in times.items()) == 2
     assert [row["refetch"] for row in published(run).values()] == [None] + ["fetched"] * 4
+
+
+def flip(path: Path, at: int) -> None:
+    """Change one bit."""
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda archive: flip(archive, archive.stat().st_size // 2),
+        lambda archive: archive.write_bytes(archive.read_bytes()[:-1]),
+        Path.unlink,
+    ],
+)
+def test_a_damaged_archive_is_found_and_fetched_again(
+    run: Cli, damage: Callable[[Path], object]
+) -> None:
+    """`verify` names the archive, and what to remove; then the same command mends the run."""
+    with HostileServer() as server:
+        write(run.folder, "a", [(server.url("pdf/a"), True), (server.url("pdf/b"), True)])
+        command = ("run", "toy.py", "-p", "allow=127.0.0.1")
+        run(*command)
+        assert "What is done is whole." in run("verify", "runs/toy").stdout
+        before = published(run)
+        (archive,) = (run.folder / "runs/toy/refetch").glob("*.warc.gz")
+        damage(archive)
+        (fault,) = json.loads(run("verify", "runs/toy", "--json", code=1).stdout)["faults"]
+        assert fault["path"].endswith(archive.name)
+        for path in map(run.folder.joinpath, fault["remove"]):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        server.visits.clear()
+        run(*command)
+        assert sorted(server.paths()) == ["pdf/a", "pdf/b"]
+    assert "What is done is whole." in run("verify", "runs/toy").stdout
+    after = published(run)
+    assert {id: body_at(run, row) for id, row in after.items()} == {
+        id: pdf(name) for id, name in zip(before, "ab", strict=True)
+    }
+
+
+def test_a_damaged_line_of_a_journal_is_named(run: Cli) -> None:
+    """It may tell of another URL than was asked; without it the document is fetched again."""
+    with HostileServer() as server:
+        write(run.folder, "a", [(server.url("pdf/a"), True), (server.url("pdf/b"), True)])
+        command = ("run", "toy.py", "-p", "allow=127.0.0.1")
+        run(*command)
+        (journal,) = (run.folder / "runs/toy/refetch").glob("*.jsonl")
+        lines = journal.read_bytes().splitlines(keepends=True)
+        flip(journal, journal.read_bytes().index(b"/pdf/a") + 5)
+        (fault,) = json.loads(run("verify", "runs/toy", "--json", code=1).stdout)["faults"]
+        number = next(at for at, line in enumerate(lines, 1) if b"/pdf/a" in line)
+        assert fault["what"].startswith(f"line {number} is damaged")
+        write(run.folder, "b", [(server.url("pdf/c"), True)])
+        said = run(*command, code=1).stderr
+        assert f"line {number} is damaged" in said and "Traceback" not in said
+        journal.write_bytes(b"".join(line for line in lines if b"/pdf/a" not in line))
+        server.visits.clear()
+        run(*command)
+        assert sorted(server.paths()) == ["pdf/a", "pdf/c"]
+    assert [row["refetch"] for row in published(run).values()] == ["fetched"] * 3
 
 
 def test_an_archive_in_an_object_store_is_gone_on_with() -> None:

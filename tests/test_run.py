@@ -78,11 +78,12 @@ def test_the_number_of_workers_does_not_change_the_bytes(cli: Cli) -> None:
     assert dataset_bytes(cli.folder, "one") == dataset_bytes(cli.folder, "three")
 
 
-def test_a_killed_worker_is_replaced(cli: Cli) -> None:
+@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_worker_is_replaced(cli: Cli, kill: signal.Signals) -> None:
     """A worker that dies in the middle costs nothing: the run ends by itself, the same bytes."""
     write_input(cli.folder, "d", [*"abc", "kill once", *["a text to be kept, " * 3] * 20])
     cli("run", "toy.py", "--out", "calm")
-    (cli.folder / "flag").touch()
+    (cli.folder / "flag").write_text(str(kill.value))
     cli("run", "toy.py")
     assert not (cli.folder / "flag").exists()
     assert dataset_bytes(cli.folder) == dataset_bytes(cli.folder, "calm")
@@ -161,13 +162,14 @@ def test_a_changed_threshold_redoes_its_stage_and_no_earlier_one(cli: Cli) -> No
     """Loading is kept; the filter is done again; going back costs only the last stage."""
     cli("run", "toy.py")
     loaded, first = manifest_times(cli.folder, "load"), dataset_bytes(cli.folder)
-    filtered = manifest_times(cli.folder, "filter")
+    manifests = list((cli.folder / "runs/toy/stages").glob("filter-*/*.json"))
+    filtered = [path.stat().st_mtime_ns for path in manifests]
     cli("run", "toy.py", "-p", "min_chars=30")
     assert manifest_times(cli.folder, "load") == loaded
     assert cli.status()["filter"]["kept"] < 60
     assert dataset_bytes(cli.folder) != first
     cli("run", "toy.py")
-    assert filtered.items() <= manifest_times(cli.folder, "filter").items()
+    assert [path.stat().st_mtime_ns for path in manifests] == filtered
     assert dataset_bytes(cli.folder) == first
 
 
@@ -190,6 +192,32 @@ def test_a_removed_input_leaves_the_dataset(cli: Cli) -> None:
     cli("run", "toy.py")
     cli("run", "toy.py", "-p", "paths=in/a.jsonl")
     assert dataset_bytes(cli.folder) == dataset_bytes(cli.folder, "fresh")
+
+
+def test_the_folder_of_another_pipeline_is_left_alone(cli: Cli) -> None:
+    """A wrong --out must not cost the dataset that is there."""
+    cli("run", "toy.py")
+    before = dataset_bytes(cli.folder)
+    other = (cli.folder / "toy.py").read_text().replace('Pipeline("toy"', 'Pipeline("other"')
+    (cli.folder / "other.py").write_text(other)
+    done = cli("run", "other.py", "--out", "runs/toy", code=2)
+    assert "runs/toy: holds the pipeline 'toy' and not 'other'" in done.stderr
+    assert "another folder with --out" in done.stderr
+    assert dataset_bytes(cli.folder) == before
+    assert "nothing left to do" in cli("run", "toy.py").stderr
+
+
+def test_what_a_user_has_put_into_the_dataset_stays(cli: Cli) -> None:
+    """Only files of ours are removed when the dataset changes; `verify` names the others."""
+    cli("run", "toy.py")
+    data = cli.folder / "runs/toy/dataset/data"
+    (data / "mine").mkdir()
+    own = [data / "mine.parquet", data / "mine" / "notes.txt", data / "train-extra.parquet"]
+    for path in own:
+        path.write_text("mine")
+    cli("run", "toy.py", "-p", "min_chars=30")
+    assert [path.read_text() for path in own] == ["mine"] * 3
+    assert "mine.parquet" in cli("verify", "runs/toy", code=1).stdout
 
 
 def test_running_again_does_nothing(cli: Cli) -> None:

@@ -17,6 +17,7 @@ import pytest
 from curate import storage
 from curate.document import Document, DocumentWriter, open_parquet, read_documents, schema
 from curate.errors import InputError
+from curate.inputs import list_inputs, open_unchanged
 
 from .conftest import Cli, dataset_bytes
 
@@ -93,13 +94,31 @@ def test_a_missing_object_is_a_clear_message(s3_cli: Cli) -> None:
     assert len(done.stderr.strip().splitlines()) <= 3
 
 
+def test_an_object_that_changes_while_it_is_read_is_an_error(s3_cli: Cli) -> None:
+    """Its version tag tells, also where the size stays."""
+    import s3fs
+
+    s3fs.S3FileSystem.clear_instance_cache()  # of other tests, whose server is gone
+    files = s3fs.S3FileSystem(skip_instance_cache=True)
+    (file,) = list_inputs("s3://crawl/in/a.jsonl")
+    with open_unchanged(file.path, file.size, file.tag) as stream:
+        data = stream.read()
+    with (
+        pytest.raises(InputError, match="has changed since"),
+        open_unchanged(file.path, file.size, file.tag),
+    ):
+        files.pipe_file("crawl/in/a.jsonl", data.swapcase())
+    with pytest.raises(InputError, match="has changed since"):
+        open_unchanged(file.path, file.size, file.tag).__enter__()
+
+
 def test_inputs_are_sorted_and_named_once(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """Paths and globs may overlap; order and duplicates do not matter."""
     monkeypatch.chdir(cli.folder)
-    files = storage.list_inputs("in/c.jsonl, in/*.jsonl,in/a.jsonl")
+    files = list_inputs("in/c.jsonl, in/*.jsonl,in/a.jsonl")
     assert [file.path for file in files] == ["in/a.jsonl", "in/b.jsonl", "in/c.jsonl"]
     with pytest.raises(InputError, match="matches no file"):
-        storage.list_inputs("in/*.warc.gz")
+        list_inputs("in/*.warc.gz")
 
 
 class _Watched(io.BytesIO):

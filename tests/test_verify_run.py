@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import shutil
@@ -13,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from .conftest import Cli, dataset_bytes, write_input
-from .fault_points import PIPELINE
+from .fault_scenes import PIPELINE
 
 OUT = Path("runs/toy")
 
@@ -120,27 +122,72 @@ def test_what_changed_is_found_and_mended(finished: Cli, harm: Callable[[Path], 
     assert dataset_bytes(finished.folder) == before
 
 
-def test_a_bit_that_flips_between_two_stages_is_never_read(cli: Cli) -> None:
+def in_a_text(whole: bytes) -> int:
+    group = pq.read_metadata(io.BytesIO(whole)).row_group(0)
+    texts = next(group.column(n) for n in range(9) if group.column(n).path_in_schema == "text")
+    return int(texts.data_page_offset + texts.total_compressed_size - 9)
+
+
+def in_the_footer(whole: bytes) -> int:
+    """Return where a flipped bit makes another table that Arrow reads without complaint."""
+    table = pq.read_table(io.BytesIO(whole))
+    for at in range(len(whole) - 8 - int.from_bytes(whole[-8:-4], "little"), len(whole)):
+        with contextlib.suppress(Exception):
+            if not pq.read_table(io.BytesIO(flipped(whole, at))).equals(table):
+                return at
+    raise AssertionError("there is no such bit")
+
+
+def flipped(whole: bytes, at: int) -> bytes:
+    return whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
+
+
+@pytest.mark.parametrize("stage", ["load", "filter"])
+@pytest.mark.parametrize("place", [in_a_text, in_the_footer])
+def test_a_bit_that_flips_between_two_stages_is_never_read(
+    cli: Cli, stage: str, place: Callable[[bytes], int]
+) -> None:
     """The run stops with the file's name; what `verify` advises gives the same dataset."""
     write_input(cli.folder, "a", [f"text number {n} of some that are kept" for n in range(50)])
     cli("run", "toy.py")
     before = dataset_bytes(cli.folder)
-    for stage in ("filter-*", "dataset-*"):
-        shutil.rmtree(next((cli.folder / OUT / "stages").glob(stage)))
-    path = next((cli.folder / OUT / "stages").glob("load-*/a*[0-9a-f].parquet"))
-    group = pq.read_metadata(path).row_group(0)
-    texts = next(group.column(n) for n in range(9) if group.column(n).path_in_schema == "text")
+    for later in ("filter-*", "dataset-*")[stage == "filter" :]:
+        shutil.rmtree(next((cli.folder / OUT / "stages").glob(later)))
+    path = next((cli.folder / OUT / "stages").glob(f"{stage}-*/a*[0-9a-f].parquet"))
     whole = path.read_bytes()
-    at = texts.data_page_offset + texts.total_compressed_size - 9
-    path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+    path.write_bytes(flipped(whole, place(whole)))
     done = cli("run", "toy.py", code=1)
     assert path.name in done.stderr + done.stdout
+    assert "curate verify" in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr + done.stdout
     (fault,) = found(cli, 1)["faults"]
     for name in fault["remove"]:
         (cli.folder / name).unlink()
     cli("run", "toy.py")
     assert found(cli, 0)["ok"]
     assert dataset_bytes(cli.folder) == before
+
+
+def test_a_run_without_digests_of_footers_goes_on(cli: Cli) -> None:
+    """Manifests of earlier versions have none; a file that lacks rows is refused all the same."""
+    write_input(cli.folder, "a", [f"text number {n} of some that are kept" for n in range(50)])
+    cli("run", "toy.py")
+    before = dataset_bytes(cli.folder)
+    stages = cli.folder / OUT / "stages"
+    for path in stages.glob("*/*.json"):
+        manifest = json.loads(path.read_text())
+        del manifest["sha256"]
+        for info in manifest["files"].values():
+            del info["footer"]
+        path.write_text(json.dumps(manifest))
+    shutil.rmtree(next(stages.glob("dataset-*")))
+    cli("run", "toy.py")
+    assert dataset_bytes(cli.folder) == before
+    shutil.rmtree(next(stages.glob("dataset-*")))
+    path = next(stages.glob("filter-*/a*[0-9a-f].parquet"))
+    pq.write_table(pq.read_table(path)[:-1], path)
+    done = cli("run", "toy.py", code=1)
+    assert f"{path.name}: cannot be read: it has 49 rows and not 50" in done.stderr + done.stdout
 
 
 def test_what_was_made_from_damaged_signatures_is_made_again(cli: Cli) -> None:

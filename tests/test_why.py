@@ -150,6 +150,24 @@ def test_units_that_come_later_are_found(
     assert why(copy, page.id, capsys)[-1]["outcome"] == "published"
 
 
+@pytest.mark.parametrize("damage", [b"[{", b"{}", b"[[]]", b"\xff", None])
+def test_a_damaged_index_is_made_again(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: bytes | None
+) -> None:
+    """It holds nothing that the run's other files do not."""
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    (page,) = list(Reader(str(copy)).kept(limit=1))
+    why(copy, page.id, capsys)
+    catalog = copy / "index/catalog.json"
+    if damage is None:
+        next(catalog.parent.glob("*.keys")).unlink()
+    else:
+        catalog.write_bytes(damage)
+    assert why(copy, page.id, capsys)[-1]["outcome"] == "published"
+    assert json.loads(catalog.read_text())
+
+
 def test_a_file_without_duplicates_is_followed_too() -> None:
     """Its unit has another name in the stage that removes duplicates."""
     record = {

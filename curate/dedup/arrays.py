@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ..manifest import Manifest
 from ..pipeline import Unit
-from ..storage import is_remote, join, open_input
+from ..storage import file_size, is_remote, join, open_input
+from ..stored import telling
 
 if TYPE_CHECKING:
     from ..task import Work
@@ -33,6 +34,7 @@ VERDICTS = np.dtype(
     [("document", "<i8"), ("leader", "<i8"), ("similarity", "<f8"), ("earlier", "<i8")]
 )
 _MAPPED_BYTES = 1 << 20
+_TOO_SHORT = "it is shorter than its manifest says"
 PREFIXES = 4096  # slices that a unit's sorted keys can be read in, by their first 12 bits
 
 
@@ -61,14 +63,21 @@ def read(
     start: int = 0,
     stop: int | None = None,
 ) -> NDArray[Any]:
-    """Read rows [start, stop) of an array of a unit."""
+    """Read rows [start, stop) of an array of a unit.
+
+    Raises:
+        CurateError: the file is shorter than its manifest says.
+    """
     info = manifest.files[role]
     stop = info.rows if stop is None else stop
     if stop <= start:
         return np.empty(0, dtype)
-    with open_input(join(out, info.name)) as stream:
+    path, size = join(out, info.name), (stop - start) * dtype.itemsize
+    with open_input(path) as stream, telling(path):
         stream.seek(start * dtype.itemsize)
-        data = stream.read((stop - start) * dtype.itemsize)
+        data = stream.read(size)
+        if len(data) != size:
+            raise ValueError(_TOO_SHORT)
     return np.frombuffer(data, dtype)
 
 
@@ -82,6 +91,9 @@ def view(
     path = join(out, manifest.files[role].name)
     if is_remote(path) or (stop - start) * dtype.itemsize < _MAPPED_BYTES:
         return read(out, manifest, role, dtype, start, stop)
+    with telling(path):
+        if (file_size(path) or 0) < stop * dtype.itemsize:
+            raise ValueError(_TOO_SHORT)
     return np.memmap(path, dtype, "r", start * dtype.itemsize, (stop - start,))
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ..document import open_parquet
 from ..errors import DefinitionError
-from ..manifest import Manifest
-from ..storage import exists, join, open_input, read_json
+from ..manifest import FileInfo, Manifest
+from ..storage import exists, join, read_json
+from ..stored import open_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -114,15 +114,16 @@ class EarlierRun:
 
         return np.searchsorted(self.bases, ordinals, side="right") - 1
 
-    def path(self, unit: int) -> str:
-        """Return the path of the documents of a unit."""
-        path = join(self.out, self._documents[self.signatures[unit].unit].files["documents"].name)
+    def documents(self, unit: int) -> FileInfo:
+        """Return the file of the documents of a unit."""
+        info = self._documents[self.signatures[unit].unit].files["documents"]
+        path = join(self.out, info.name)
         if not exists(path):
             raise DefinitionError(
                 f"against: {path} is missing. The documents that an earlier run has compared must"
                 " stay where they are."
             )
-        return path
+        return info
 
     def kept(self, ordinals: NDArray[np.int64]) -> tuple[NDArray[np.int64], dict[int, Name]]:
         """Return whom that run kept for these documents: themselves, if they are kept.
@@ -140,8 +141,8 @@ class EarlierRun:
             role, group, _ = members.details["units"][self.signatures[unit].unit]
             if role is None:
                 continue
-            with open_input(join(self.out, members.files[role].name)) as stream:
-                table = open_parquet(stream).read_row_group(group, columns, use_threads=False)
+            with open_table(self.out, members.files[role]) as file:
+                table = file.read_row_group(group, columns, use_threads=False)
             rows = {row["row"]: row for row in table.to_pylist()}
             for at in (units == unit).nonzero()[0].tolist():
                 row = rows.get(int(ordinals[at] - self.bases[unit]))
@@ -159,8 +160,8 @@ class EarlierRun:
         units = self.units_of(ordinals)
         tables = [names_schema().empty_table()]
         for unit in sorted(set(units.tolist())):
-            with open_input(self.path(unit)) as stream:
-                table = open_parquet(stream).read(["id", "url"], use_threads=False)
+            with open_table(self.out, self.documents(unit)) as file:
+                table = file.read(["id", "url"], use_threads=False)
             rows = table.take(ordinals[units == unit] - self.bases[unit])
             urls = rows["url"] if "url" in rows.column_names else pa.nulls(len(rows))
             tables.append(pa.table([rows["id"], urls], ["id", "url"]).cast(names_schema()))

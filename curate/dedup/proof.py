@@ -113,8 +113,7 @@ class CandidateStage(WholeStage):
         """Return documents of an earlier run as candidates; `row` is their place in `earlier`."""
         import numpy as np
 
-        from ..document import read_documents
-        from ..storage import open_input
+        from ..stored import read_documents
         from . import arrays
         from .minhash import evidence
 
@@ -128,11 +127,11 @@ class CandidateStage(WholeStage):
         found["cluster"] = known["cluster"]
         found["rank"] = arrays.read(run.out, run.signatures[number], "ranks", arrays.RANKS)[rows]
         repeats = Counter(rows.tolist())
-        with open_input(run.path(number)) as stream:
-            for row, doc in enumerate(read_documents(stream, 0, int(rows.max()) + 1)):
-                if row in repeats:
-                    sets += [evidence(doc.text, self.params)] * repeats[row]
-                    work.progress(len(sets), lambda: 0.5)
+        documents = read_documents(run.out, run.documents(number), 0, int(rows.max()) + 1)
+        for row, doc in enumerate(documents):
+            if row in repeats:
+                sets += [evidence(doc.text, self.params)] * repeats[row]
+                work.progress(len(sets), lambda: 0.5)
         return found
 
 

@@ -151,6 +151,8 @@ def read_live(out: str) -> dict[str, dict[str, Any]]:
             continue
         with suppress(OSError, ValueError):
             value = json.loads((folder / name).read_text())
+            if not (isinstance(value, dict) and value.keys() >= {"host", "pid", "beat", "running"}):
+                continue  # damaged
             value["age_s"] = max(0.0, time.time() - (folder / name).stat().st_mtime)
             found[name.removesuffix(".json")] = value
     return found

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _UNIT_BITS = 20
 _UNITS_AT_ONCE = 500
+_KEY_BYTES = 8
 _SEGMENT_KEYS = 8_000_000  # 64 MB; sorting needs twice that
 
 Tell = Callable[[str], None]
@@ -41,10 +42,19 @@ class Index:
         self._run = run
         self._folder = Path(beside(run.out), "index")
         self._tell = tell
-        self._catalog: list[dict[str, Any]] = []
-        path = self._folder / "catalog.json"
-        if path.exists():
-            self._catalog = json.loads(path.read_text())
+        self._catalog = self._read()
+
+    def _read(self) -> list[dict[str, Any]]:
+        """Return the segments that can be read; what is damaged is made again."""
+        try:
+            catalog = json.loads((self._folder / "catalog.json").read_text())
+            return [
+                {"folder": str(one["folder"]), "file": one["file"], "units": list(one["units"])}
+                for one in catalog
+                if (self._folder / one["file"]).stat().st_size % _KEY_BYTES == 0
+            ]
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return []
 
     def update(self) -> None:
         """Add the units that are done and not yet known, and forget those of other settings."""

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..document import open_parquet
+from ..fetch.check import journals, segment_fault
 from ..manifest import FileInfo, Manifest
 from ..storage import file_size, files_below, join, names, open_input, read_json
 from .run_files import RunFiles, StageFiles
@@ -91,6 +92,10 @@ def verify(out: str, threads: int = 4) -> Findings:
             found.files += len(files)
             found.bytes += sum(info.bytes for *_, info in files)
             found.faults += _check_source(run, stage, manifests)
+        of_segments = pool.map(
+            lambda journal: list(_segment_faults(run, journal)), journals(join(run.out, "refetch"))
+        )
+        found.faults += [fault for faults in of_segments for fault in faults]
     found.faults += _foreign(run, manifests)
     known = {stage.folder for stage in run.stages.values()}
     folders = (join(run.out, "stages", name) for name in names(join(run.out, "stages")))
@@ -149,8 +154,8 @@ def _check_file(
     remove = [join(stage.folder, f"{manifest.unit}.json")]
     if what != "is missing":
         remove.append(path)
-        # Parquet's pages have checksums of their own: nobody has read others than were written.
-        if not path.endswith(".parquet"):
+        # Who reads a table compares its pages and footer: nobody has read others than were written.
+        if not info.footer:
             remove += _made_from(run, stage, manifest.unit)
     return [Fault(path, what, tuple(remove))]
 
@@ -254,6 +259,19 @@ def _foreign(run: RunFiles, manifests: Mapping[str, Mapping[str, Manifest]]) -> 
     for path in sorted(strangers):
         if not _TEMPORARY.search(path):
             yield Fault(path, "belongs to no unit of this run", (path,))
+
+
+def _segment_faults(run: RunFiles, journal: str) -> Iterator[Fault]:
+    """Yield what is wrong with a segment of the archive of a refetch.
+
+    With it goes the stage that speaks of it; what other segments hold is not fetched again.
+    """
+    path, what = segment_fault(journal)
+    if path == journal:
+        yield Fault(path, what)
+    elif path:
+        stages = [stage.folder for stage in run.stages.values() if stage.name == "refetch"]
+        yield Fault(path, what, (*stages, journal, path))
 
 
 def describe(found: Findings) -> Iterator[str]:

@@ -9,11 +9,11 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ..errors import CurateError
+from ..errors import CurateError, InputError
 from ..readers.http_body import parse_response
 from .archive import encode, load, read_record
 from .client import ROBOTS_BYTES, Answer, Client
@@ -327,12 +327,14 @@ class Scheduler:
         asked = robots_url(url)
         agent = self._params.user_agent
         known = self._store.find_rules(str(asked), _ROBOTS_AGE_S) if self._store else None
+        rules = None
         if known is not None and known.offset is not None and known.outcome == "fetched":
-            block = read_record(known.path, known.offset, 2 * ROBOTS_BYTES).block
-            response = parse_response(block)
-            coding = response.fields.get(b"content-encoding", b"").decode("latin-1")
-            rules = parse_rules(response.status or 0, block[response.start :], coding, agent)
-        else:
+            with suppress(InputError):  # a record that was damaged since
+                block = read_record(known.path, known.offset, 2 * ROBOTS_BYTES).block
+                response = parse_response(block)
+                coding = response.fields.get(b"content-encoding", b"").decode("latin-1")
+                rules = parse_rules(response.status or 0, block[response.start :], coding, agent)
+        if rules is None:
             rules = await self._ask_rules(asked)
         host = self._host(url)
         if self._params.requests_per_second:

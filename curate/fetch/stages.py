@@ -17,10 +17,11 @@ from ..decisions import DecisionWriter
 from ..dedup.signatures import digest_of, range_units, same
 from ..document import Document
 from ..errors import DefinitionError
+from ..inputs import list_inputs
 from ..manifest import Manifest, StepCounts
 from ..pipeline import Resources, StageKind, Unit, WholeStage
 from ..steps import Failure, Reader
-from ..storage import is_remote, join, list_inputs, names
+from ..storage import is_remote, join, names
 from . import tables
 from .outcomes import OutcomeStage, RefetchedStage
 from .params import REASONS, FetchError, RefetchParams

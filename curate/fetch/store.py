@@ -17,16 +17,18 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from ..storage import Output, exists, is_remote, join, names, open_input, writing
+from ..errors import InputError
+from ..storage import Output, file_size, is_remote, join, names, open_input, sync_folder, writing
 from .archive import warcinfo
 from .params import PASSING, RefetchParams
 
-_JOURNAL = re.compile(r"([0-9a-f]{4})-([0-9a-f]{4})-.*\.jsonl\Z")
+JOURNAL = re.compile(r"([0-9a-f]{4})-([0-9a-f]{4})-.*\.jsonl\Z")
 # A remote segment is put when it holds so many entries, bytes, or is so old.
 _REMOTE_ENTRIES, _REMOTE_BYTES, _REMOTE_AGE_S = 200, 64 << 20, 30.0
 
@@ -177,7 +179,7 @@ class Store:
     def _journals(self, folder: str, mend: bool = False) -> Iterator[Entry]:
         first, last = self._range
         for name in names(folder):
-            found = _JOURNAL.match(name)
+            found = JOURNAL.match(name)
             if found and int(found[1], 16) < last and int(found[2], 16) > first:
                 path = join(folder, name)
                 if mend and not is_remote(path):
@@ -191,32 +193,63 @@ def _rank(entry: Entry) -> tuple[bool, float]:
 
 
 def read_journal(path: str, strict: bool = True) -> Iterator[Entry]:
-    """Yield the entries of a journal; a last line that was not written whole is none.
+    """Yield the entries of a journal whose records are there; a last line cut short is none.
 
     Args:
         path: the journal.
         strict: whether a line that is damaged or of another version is an error; else it is none.
+
+    Raises:
+        InputError: such a line.
     """
     archive = path.removesuffix(".jsonl") + ".warc.gz"
-    if not exists(archive):  # deleted by hand
-        return
+    size = 0
     with open_input(path) as stream:
-        for line in stream:
-            if line.endswith(b"\n"):
-                try:
-                    values = json.loads(line)
-                    values.pop("end")
-                    entry = Entry(**{**values, "chain": tuple(values["chain"]), "path": archive})
-                except (ValueError, KeyError, TypeError, AttributeError):
-                    if strict:
-                        raise
+        for number, line in enumerate(stream, 1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                entry, end = parse_line(line)
+            except ValueError as error:
+                if not strict:
                     continue
-                yield entry
+                raise InputError(
+                    f"{path}: line {number} {error}.\nRemove that line, and what it tells of is"
+                    " fetched again."
+                ) from error
+            if end > size:
+                size = file_size(archive) or 0
+                if end > size:  # deleted by hand, or lost
+                    return
+            entry.path = archive
+            yield entry
+
+
+def parse_line(line: bytes) -> tuple[Entry, int]:
+    """Return what a line of a journal says, and where in the archive its records end.
+
+    Raises:
+        ValueError: it is damaged, or of another version.
+    """
+    try:
+        values = json.loads(line)
+        whole = values.pop("crc32", None) in (None, _crc32(values))  # older journals have none
+        end = int(values.pop("end"))
+        entry = Entry(**{**values, "chain": tuple(values["chain"])})
+    except (ValueError, KeyError, TypeError, AttributeError):
+        whole = False
+    if not whole:
+        raise ValueError("is damaged, or was written by another version of curate")
+    return entry, end
 
 
 def _line(entry: Entry, end: int) -> bytes:
     values: dict[str, Any] = {**asdict(entry), "path": "", "end": end}
-    return (json.dumps(values, ensure_ascii=True) + "\n").encode()
+    return (json.dumps({**values, "crc32": _crc32(values)}) + "\n").encode()
+
+
+def _crc32(values: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps(values).encode())
 
 
 class _LocalSegment:
@@ -231,6 +264,9 @@ class _LocalSegment:
                 fcntl.flock(self._journal, fcntl.LOCK_EX)
             self._archive = Path(self._path).open("ab")
             self._archive.write(head)
+            # What a unit says of an archive must not outlive its name when the power fails.
+            for changed in (Path(folder), Path(folder).parent):
+                sync_folder(changed)
 
     def append(self, batch: list[tuple[IO[bytes], Entry]]) -> None:
         lines = []
@@ -308,13 +344,14 @@ def _flush(stream: IO[bytes]) -> None:
 def _repair(journal: Path) -> None:
     """Cut off what a killed process had not finished writing; a living one holds the lock."""
     archive = journal.with_name(journal.name.removesuffix(".jsonl") + ".warc.gz")
-    with contextlib.suppress(OSError), journal.open("r+b") as stream:
+    # Of lines that cannot be read read_journal tells; nothing of theirs is cut off.
+    with contextlib.suppress(OSError, ValueError), journal.open("r+b") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         whole = end = 0
         for line in stream:
             if line.endswith(b"\n"):
                 whole += len(line)
-                end = json.loads(line)["end"]
+                end = parse_line(line)[1]
         stream.truncate(whole)
         if archive.exists() and archive.stat().st_size > end:
             os.truncate(archive, end)

@@ -6,9 +6,8 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..document import open_parquet
 from ..manifest import Manifest
-from ..storage import join, open_input
+from ..stored import open_table
 
 if TYPE_CHECKING:
     from ..task import Work
@@ -78,8 +77,7 @@ def read_range(
     """Read the rows of a table that is sorted by `column`, from `first` to before `last`."""
     import pyarrow.compute as pc
 
-    with open_input(join(work.out, manifest.files[role].name)) as stream:
-        file = open_parquet(stream)
+    with open_table(work.out, manifest.files[role]) as file:
         place = file.schema_arrow.names.index(column)
         groups = []
         for number in range(file.num_row_groups):

@@ -32,6 +32,7 @@ _MIN_LETTER_BYTES = 50
 _MIN_LETTER_RATIO = 0.2
 _MIN_AVERAGE = 0.01
 _FULL_CHARS = 40_000
+_PAGE_CHARS = 1_000_000
 _DIGITS = 6  # of scores: what fastText adds below varies with the processor
 
 
@@ -42,7 +43,7 @@ class PageLanguages(Annotator):
     Rows of tables and the signs of Markdown are left out. A page with fewer than 50 bytes of
     letters, or fewer letters than a fifth of what is printed, is "unknown" and scores nothing. A
     language's average is the sum of its scores over all pages; those up to 0.01 are forgotten.
-    `full_doc_lid` is that of the first 40,000 characters.
+    `full_doc_lid` is that of the first 40,000 characters, a page's that of its first million.
 
     Languages have the names of FinePDFs, such as "deu_Latn" or "cmn_Hani". The labels of lid.176 do
     not tell scripts apart: of a language that is written in several, the page's letters decide.
@@ -56,6 +57,7 @@ class PageLanguages(Annotator):
     """
 
     name = "page_languages"
+    version = 2
     columns = {
         "full_doc_lid": "string",
         "full_doc_lid_score": "double",
@@ -106,7 +108,7 @@ class PageLanguages(Annotator):
 
     def scores(self, text: str) -> Mapping[str, float]:
         """Return score by language, the best first; none for a text that is "unknown"."""
-        line = _prepared(text)
+        line = _prepared(text[:_PAGE_CHARS])
         letters = len(_NO_LETTERS.sub("", line).encode("utf-8", "replace"))
         printed = len(line.replace(" ", "").encode("utf-8", "replace"))
         if letters < _MIN_LETTER_BYTES or letters < _MIN_LETTER_RATIO * printed:

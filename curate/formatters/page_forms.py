@@ -51,15 +51,15 @@ def _with_word(words: str) -> tuple[str, ...]:
 _CJK = r"\s*(?:页|頁|ページ|쪽|페이지|면)"
 _SURE = (
     *_with_word(_PAGE),
-    rf"[第제]\s*{_NUMBER}{_CJK}(?:\s*[/／,，、(（]?\s*[共全총]\s*{_TOTAL}{_CJK}\s*[)）]?)?",
-    rf"[共全총]?\s*{_TOTAL}{_CJK}(?:中|[/／,，、(（]|의)?\s*[第제]?\s*{_NUMBER}{_CJK}\s*[)）]?",
+    rf"[第제]\s*{_NUMBER}{_CJK}(?:\s*(?:[/／,，、(（]\s*)?[共全총]\s*{_TOTAL}{_CJK}\s*[)）]?)?",
+    rf"[共全총]?\s*{_TOTAL}{_CJK}(?:中|[/／,，、(（]|의)?\s*(?:[第제]\s*)?{_NUMBER}{_CJK}\s*[)）]?",
 )
 # The bracket at the end is taken off as decoration.
 _UNSURE = (*_with_word(_SHORT), rf"{_NUMBER}{_PART}", rf"{_NUMBER}\s?\({_TOTAL}")
 
 _LETTER_SPACED = re.compile(r"p\s?a\s?g\s?e", re.IGNORECASE)  # as in templates of Word
-_IS_SURE = tuple(re.compile(form, re.IGNORECASE) for form in _SURE)
-_IS_UNSURE = tuple(re.compile(form, re.IGNORECASE) for form in _UNSURE)
+_IS_SURE = tuple(re.compile(form, re.IGNORECASE).fullmatch for form in _SURE)
+_IS_UNSURE = tuple(re.compile(form, re.IGNORECASE).fullmatch for form in _UNSURE)
 _SECTION = re.compile(r"(?P<section>[A-Z]{1,3}|\d{1,3})\s?[-–]\s?(?P<number>\d{1,3})")
 _ROMAN = re.compile(r"c{0,3}(?:xc|xl|l?x{0,3})(?:ix|iv|v?i{0,3})")
 _ROMAN_VALUES = {"i": 1, "v": 5, "x": 10, "l": 50, "c": 100}
@@ -97,8 +97,8 @@ def parse(line: str) -> PageNumber | None:
         return _roman(text)
     text = _LETTER_SPACED.sub("page", text)
     for forms, is_sure in ((_IS_SURE, True), (_IS_UNSURE, False)):
-        for form in forms:
-            if match := form.fullmatch(text):
+        for fullmatch in forms:
+            if match := fullmatch(text):
                 return _numbered(match, is_sure)
     if match := _SECTION.fullmatch(text):
         return PageNumber(f"section {match['section']}", int(match["number"]))

@@ -114,8 +114,11 @@ def _with_markers(lines: list[str]) -> Iterator[tuple[str, bool]]:
             if pending and not _MARKED.match(line):
                 line = f"{pending.rstrip()} {line.lstrip()}"
             pending = ""
-            line = _MARKED.sub(_plain_marker, line, count=1) if _MARKED.match(line) else line
-            yield _LIST_ITEM.sub(r"\1 ", line, count=1) if _LIST_ITEM.match(line) else line, True
+            if match := _MARKED.match(line):
+                line = f"{_plain_marker(match)}{line[match.end() :]}"
+            if match := _LIST_ITEM.match(line):
+                line = f"{match[1]} {line[match.end() :]}"
+            yield line, True
         elif not pending:
             yield line, True
 

@@ -22,6 +22,7 @@ from datatrove.utils.typeshelper import StatHints
 
 from ..document import Document
 from ..errors import DefinitionError, DocumentError
+from ..own_code import own_code
 from ..steps import Drop, Extractor, Step
 
 # A block works on a text in memory: what goes wrong here is a list or model it tries to download,
@@ -166,9 +167,12 @@ def _settings(value: Any, where: str) -> Any:
         parts = (value.func, value.args, value.keywords)
         return [_settings(part, where) for part in parts]
     if isinstance(value, types.FunctionType):
-        return {"function": value.__qualname__, "source": _source(value, where)}
+        source = _source(value, where)
+        return {"function": value.__qualname__, "source": own_code(value) or source}
     kind = type(value)
     found: dict[str, Any] = {"block": f"{kind.__module__}.{kind.__qualname__}"}
+    if source := own_code(kind):
+        found["source"] = source
     # Other libraries' objects, such as an automaton, are made of the settings beside them.
     if isinstance(value, PipelineStep) or kind.__module__.startswith("datatrove."):
         for name, item in vars(value).items():

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import storage
 from ..errors import CurateError, DefinitionError
+from . import kept
 from .http_reasons import retry_after, said, why_unreachable
 from .page_image import TOKEN_SIDE, png
 from .repetition import is_invented, repeats
@@ -147,7 +148,7 @@ class Client:
             return None
         path = self._path(digest)
         try:
-            return Answer(**storage.read_json(path)) if storage.exists(path) else None
+            return Answer(**kept.read(path)) if storage.exists(path) else None
         except (ValueError, TypeError):
             return None  # written by another version, or damaged: it is asked again
 
@@ -169,12 +170,12 @@ class Client:
         self._check_model()
         answer: Answer = self._insist(lambda: self._ask(image, visual_tokens))
         if self.cache and answer.failed not in _NOT_KEPT:
-            kept = {name: getattr(answer, name) for name in Answer.__slots__}
-            storage.write_json(self._path(digest), kept, replace=False)
+            value = {name: getattr(answer, name) for name in Answer.__slots__}
+            kept.write(self._path(digest), value, replace=False)
             first = self.cached(digest)  # of whoever wrote first, as all others get it
             if first is not None:
                 return first
-            storage.write_json(self._path(digest), kept)  # in place of a damaged one
+            kept.write(self._path(digest), value)  # in place of a damaged one
         return answer
 
     def _path(self, digest: str) -> str:

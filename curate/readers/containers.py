@@ -14,19 +14,31 @@ from typing import Any, BinaryIO, NamedTuple
 
 from isal import isal_zlib
 
-from .frames import Frame, FrameDamaged, FrameNeedsDictionary, frame_codec, skippable_bytes, unpack
+from .frames import (
+    STARTS,
+    Frame,
+    FrameDamaged,
+    FrameNeedsDictionary,
+    first_blocks,
+    frame_codec,
+    skippable_bytes,
+    unpack,
+)
 from .heads import Buffer, starts_record
 
 READ_BYTES = 1 << 18
 # What one call may unpack to: bounds memory, and fits nearly every page.
 PIECE_BYTES = 1 << 20
 _AHEAD_BYTES = 1 << 16
-_PROBE_BYTES = {"gzip": 1 << 12, "zstd": 1 << 18, "lz4": 1 << 18}
+# What may be looked at to tell whether a record starts; all of it may be made to cost.
+_PROBE_BYTES = {"gzip": 1 << 10, "zstd": 1 << 18, "lz4": 1 << 18}
 _PROBED_BYTES = 1 << 9
 _CAREFUL_BYTES = 1 << 9
 _IsalError: type[Exception] = isal_zlib.error  # type: ignore[assignment]  # as its stub has it
 _GZIP = b"\x1f\x8b\x08"
-_MAGIC = re.compile(rb"\x1f\x8b\x08|\x28\xb5\x2f\xfd|\x04\x22\x4d\x18")
+# With the flags that follow the magic number, as far as the formats allow them.
+_START = re.compile(rb"\x1f\x8b\x08[\x00-\x1f]|" + STARTS, re.DOTALL)
+_START_BYTES = 6
 
 
 class Piece(NamedTuple):
@@ -146,9 +158,9 @@ def resync(raw: Raw, at: int) -> bool:
     """
     raw.seek(at)
     while True:
-        found = _MAGIC.search(raw.data, raw.pos)
+        found = _START.search(raw.data, raw.pos)
         if found is None:
-            raw.pos = max(raw.pos, len(raw.data) - 3)
+            raw.pos = max(raw.pos, len(raw.data) - _START_BYTES + 1)
             if not raw.more():
                 return False
             continue
@@ -244,10 +256,12 @@ def _probe(data: memoryview) -> bytes:
     try:
         if data[:3] == _GZIP:
             return zlib.decompressobj(31).decompress(data, _PROBED_BYTES)
-        for piece in unpack(data, frame_codec(bytes(data[:4])), 1 << 5):
+        codec = frame_codec(bytes(data[:4]))
+        blocks = first_blocks(data, codec)
+        for piece in unpack(blocks, codec, 1 << 5) if blocks else ():
             found += piece
             if len(found) >= _PROBED_BYTES:
                 break
     except (zlib.error, FrameDamaged):
-        pass  # of a short frame the error may be that of the next
+        pass  # what came before it may name a record
     return found

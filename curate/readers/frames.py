@@ -7,6 +7,7 @@ every block in clear, so a frame is walked block by block and handed over as a f
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,14 @@ if TYPE_CHECKING:
 
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _LZ4 = b"\x04\x22\x4d\x18"
+# By the formats' documents these bits of the flags are 0, and one bit of lz4's is 1; a zstd frame
+# that names a dictionary is of no use. Of lz4 the size of blocks follows.
+_ZSTD_FLAGS = bytes(flags for flags in range(256) if not flags & 0b1011)
+_LZ4_FLAGS = bytes(flags for flags in range(0x40, 0x80) if not flags & 0b10)
+STARTS = b"%b[%b]|%b[%b][\x40\x50\x60\x70]" % tuple(
+    map(re.escape, (_ZSTD, _ZSTD_FLAGS, _LZ4, _LZ4_FLAGS))
+)
+_FIRST_BLOCKS = 64
 
 
 class FrameDamaged(Exception):
@@ -37,6 +46,40 @@ def skippable_bytes(data: bytes | bytearray) -> int:
     if len(data) >= 8 and data[1:4] == b"\x2a\x4d\x18" and 0x50 <= data[0] <= 0x5F:
         return 8 + int.from_bytes(data[4:8], "little")
     return 0
+
+
+def first_blocks(data: memoryview, codec: str) -> memoryview:
+    """Return the start of the frame that `data` starts with, without what follows the frame.
+
+    Nothing if its blocks cannot be, or are empty: told without unpacking, which takes far longer.
+    """
+    flags, empty = data[4], True
+    if codec == "zstd":
+        single = flags >> 5 & 1
+        at = 5 + (1 - single) + (single, 2, 4, 8)[flags >> 6]
+    else:
+        at = 7 + (8 if flags & 8 else 0) + (4 if flags & 1 else 0)
+    limit = 1 << 17 if codec == "zstd" else 1 << 8 + 2 * (data[5] >> 4 & 7)
+    for _ in range(_FIRST_BLOCKS):
+        if codec == "zstd":
+            value = int.from_bytes(data[at : at + 3], "little")
+            last, kind, size = bool(value & 1), value >> 1 & 3, value >> 3
+            end = at + 3 + (1 if kind == 1 else size)
+            cannot_be = kind == 3 or size > limit
+        else:
+            size = int.from_bytes(data[at : at + 4], "little") & 0x7FFFFFFF
+            last, cannot_be = not size, size > limit
+            end = at + 4 + size + (4 if flags & 16 and size else 0)
+        empty = empty and (cannot_be or not size)
+        if cannot_be or end > len(data):
+            break
+        at = end
+        if last:
+            data = data[: at + (4 if flags & 4 else 0)]  # with its checksum
+            break
+    else:
+        data = data[:at]
+    return data[:0] if empty else data
 
 
 def unpack(source: object, codec: str, count: int) -> Iterator[bytes]:

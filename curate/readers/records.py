@@ -13,7 +13,7 @@ from ..errors import DefinitionError, DocumentError, is_of_machine
 from ..steps import Drop, Failure, Reader
 from .lines import GzipDamaged, blocks_of, read_lines
 
-# Of a line, or of a value. JSON of so many bytes may take 25 times as much when it is parsed.
+# Of a line, or of a value. JSON of objects may take 50 times as much when it is parsed.
 _LIMIT_BYTES = 32 << 20
 _ROWS = 500
 

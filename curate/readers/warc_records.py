@@ -7,6 +7,7 @@ goes on at the next head that can be found, at the latest at the next member.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -21,6 +22,8 @@ from .heads import (
     parse_head,
     starts_record,
 )
+
+_NO_LINE_END = re.compile(rb"[^\r\n]")
 
 # Enough of a block that is too large to tell what it holds.
 SAMPLE_BYTES = 1 << 16
@@ -137,9 +140,9 @@ class Window:
     def skip_line_ends(self) -> bool:
         """Pass over CR and LF; False if nothing else is left of the member."""
         while True:
-            while self.pos < len(self.data) and self.data[self.pos] in b"\r\n":
-                self.pos += 1
-            if self.pos < len(self.data):
+            found = _NO_LINE_END.search(self.data, self.pos)
+            self.pos = found.start() if found else len(self.data)
+            if found:
                 return True
             if not self.fill():
                 return False

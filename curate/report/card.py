@@ -29,7 +29,8 @@ def write_card(plan: Plan, status: Status) -> None:
     """Write both. They hold no dates or machine names: equal data has an equal card."""
     published = count(plan)
     folder = join(plan.out, "dataset")
-    write_bytes(join(folder, "README.md"), card(plan, status, published).encode())
+    text = card(plan, status, published)
+    write_bytes(join(folder, "README.md"), text.encode("utf-8", "backslashreplace"))
     dataset = plan.stages[-1].stage
     total = status.stages[-1].total
     described = f"{total.kept:,} documents that curate made with the pipeline {plan.pipeline.name}."

@@ -58,8 +58,8 @@ def report(figures: Figures) -> bytes:
 
 
 def _page(figures: Figures, max_chars: int) -> str:
-    style = (_DATA / "report.css").read_text()
-    script = (_DATA / "report.js").read_text()
+    style = (_DATA / "report.css").read_text("utf-8")
+    script = (_DATA / "report.js").read_text("utf-8")
     name = escaped(figures.status.run["pipeline"])
     notes = "".join(f"<p>{escaped(note)}</p>" for note in figures.sampled)
     sections = [

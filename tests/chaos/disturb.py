@@ -16,7 +16,7 @@ from pathlib import Path
 
 from .processes import Role, processes
 
-_SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP)
+_SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGTERM, signal.SIGSTOP)
 _ROLES: tuple[Role, ...] = ("worker", "worker", "child", "driver")
 FULL = "full disk"
 NO_GROWTH = "files may not grow"

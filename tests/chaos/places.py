@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +17,6 @@ from curate.explain.verify import verify
 from .store import Store, environment
 
 ROOT = Path(__file__).parents[2]
-_MORE = "more-"
 
 
 class Place(Protocol):
@@ -33,8 +32,8 @@ class Place(Protocol):
     inputs: str
     out: str
 
-    def lay(self, names: Sequence[str]) -> None:
-        """Make these files, and no others, the inputs."""
+    def lay(self, inputs: Mapping[str, Path]) -> None:
+        """Make these files, by the names that they have there, and no others the inputs."""
 
     def contents(self) -> dict[str, str]:
         """Return a digest of each published file and of all that the stages wrote."""
@@ -53,27 +52,22 @@ class Place(Protocol):
 
 
 class LocalPlace:
-    """A folder with `in/`, `out/` and `tmp/`.
+    """A folder with `in/`, `out/` and `tmp/`; it is made."""
 
-    Args:
-        folder: that folder; it is made.
-        files: the folder of the input files.
-    """
-
-    def __init__(self, folder: Path, files: Path) -> None:
-        self.folder, self._files = folder, files
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.inputs, self.out = "in/*.warc.gz", "out"
         (folder / "in").mkdir(parents=True)
         (folder / "tmp").mkdir()
 
-    def lay(self, names: Sequence[str]) -> None:
+    def lay(self, inputs: Mapping[str, Path]) -> None:
         """Link to the input files."""
-        there = {path.name for path in (self.folder / "in").iterdir()}
-        for name in there - set(names):
-            (self.folder / "in" / name).unlink()
-        for name in set(names) - there:
-            source = name.removeprefix(_MORE)
-            (self.folder / "in" / name).symlink_to(self._files / source)
+        for path in (self.folder / "in").iterdir():
+            if inputs.get(path.name) != path.readlink():
+                path.unlink()
+        for name, source in inputs.items():
+            if not (self.folder / "in" / name).is_symlink():
+                (self.folder / "in" / name).symlink_to(source)
 
     def contents(self) -> dict[str, str]:
         """Read all files."""
@@ -114,8 +108,8 @@ class RemotePlace:
     The inputs are the same objects for all rounds, since their paths are published.
     """
 
-    def __init__(self, folder: Path, files: Path, store: Store) -> None:
-        self.folder, self._files, self._store = folder, files, store
+    def __init__(self, folder: Path, store: Store) -> None:
+        self.folder, self._store = folder, store
         self._bucket = f"out-{folder.name}"
         self.inputs, self.out = "s3://crawl/in/*.warc.gz", f"s3://{self._bucket}/run"
         (folder / "tmp").mkdir(parents=True)
@@ -124,13 +118,15 @@ class RemotePlace:
         if not self._fs.exists("crawl"):
             self._fs.mkdir("crawl")
 
-    def lay(self, names: Sequence[str]) -> None:
+    def lay(self, inputs: Mapping[str, Path]) -> None:
         """Put and remove objects."""
-        there = {path.rsplit("/", 1)[-1] for path in self._fs.find("crawl/in")}
-        for name in there - set(names):
+        there = self._fs.find("crawl/in", detail=True)
+        digests = {path.rsplit("/", 1)[-1]: info["ETag"] for path, info in there.items()}
+        for name in digests.keys() - inputs.keys():
             self._fs.rm_file(f"crawl/in/{name}")
-        for name in set(names) - there:
-            self._fs.put_file(str(self._files / name.removeprefix(_MORE)), f"crawl/in/{name}")
+        for name, source in inputs.items():
+            if digests.get(name, "").strip('"') != hashlib.md5(source.read_bytes()).hexdigest():
+                self._fs.put_file(str(source), f"crawl/in/{name}")
 
     def contents(self) -> dict[str, str]:
         """Read all objects, past the proxy."""

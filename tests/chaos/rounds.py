@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -72,7 +73,8 @@ class Chaos:
         self.kind = KINDS[kind]
         self.folder = folder
         self.environment = dict(environment or {})
-        self.names = self.kind.write_inputs(folder / "inputs")
+        names = self.kind.write_inputs(folder / "inputs")
+        self.inputs = {name: folder / "inputs" / name for name in names}
         self.disk = SmallDisk(folder / "disk", _DISK_MB)
         self.expected: dict[str, str] = {}
         self.usual_s = 0.0
@@ -93,7 +95,7 @@ class Chaos:
 
     def _learn(self) -> None:
         place = self._place("undisturbed")
-        place.lay(self.names)
+        place.lay(self.inputs)
         started = time.monotonic()
         code, output = self._command(place, "undisturbed", 2, [], Result("undisturbed"))
         if code != 0:
@@ -123,17 +125,20 @@ class Chaos:
         started = time.monotonic()
         try:
             for _ in range(random_.choice((1, 1, 2, 3))):
-                names = self._choose_inputs(random_)
-                place.lay(names)
+                inputs = self._choose_inputs(random_)
+                place.lay(inputs)
                 blows = choose(random_, self.usual_s)
                 if not self.disk.small:
                     blows = [blow for blow in blows if blow.kind != FULL]
-                result.story.append(f"{len(names)} inputs")
+                changed = sum(self.inputs.get(name) != path for name, path in inputs.items())
+                result.story.append(f"{len(inputs)} inputs, {changed} of them others")
                 if self.proxy:
                     self.proxy.seed = f"{seed}/{number}"
                     self.proxy.rate = random_.choice((0.01, 0.03, 0.1))
-                self._attempt(place, mark, random_.randint(1, 3), blows, result)
-            place.lay(self.names)
+                code = self._attempt(place, mark, random_.randint(1, 3), blows, result)
+                if code == 0 and inputs == self.inputs:
+                    self._compare(place)
+            place.lay(self.inputs)
             if self.proxy:
                 self.proxy.rate = 0.0
             self._finish(place, mark, random_.randint(1, 3), result)
@@ -179,15 +184,19 @@ class Chaos:
         result.story.append("undisturbed")
         if self._attempt(place, mark, workers, [], result):
             raise Broken("the last, undisturbed command failed")
+        self._compare(place)
+        left = place.leftovers()
+        if left:
+            raise Broken(f"left behind: {left}")
+
+    def _compare(self, place: Place) -> None:
+        """A command that ends well has done all that the undisturbed one did, and no more."""
         found = place.contents()
         differing = sorted(name for name in self.expected if found.get(name) != self.expected[name])
         published = {name for name in found if name.startswith("dataset/data/")}
         foreign = sorted(published - self.expected.keys())
         if differing or foreign:
             raise Broken(f"differ: {differing}; do not belong here: {foreign}")
-        left = place.leftovers()
-        if left:
-            raise Broken(f"left behind: {left}")
 
     def _command(
         self, place: Place, mark: str, workers: int, blows: Sequence[Blow], result: Result
@@ -230,17 +239,28 @@ class Chaos:
         return code, output
 
     def _place(self, name: str) -> Place:
-        folder, files = self.disk.folder / name, self.folder / "inputs"
-        return RemotePlace(folder, files, self.store) if self.store else LocalPlace(folder, files)
+        folder = self.disk.folder / name
+        return RemotePlace(folder, self.store) if self.store else LocalPlace(folder)
 
-    def _choose_inputs(self, random_: random.Random) -> list[str]:
-        """Return all inputs; now and then some of them, or one that is gone later."""
-        dice = random_.random()
+    def _choose_inputs(self, random_: random.Random) -> dict[str, Path]:
+        """Return all inputs; now and then some, one more, or two that have changed places."""
+        names, dice = list(self.inputs), random_.random()
         if dice < 0.15:
-            return random_.sample(self.names, random_.randint(1, len(self.names) - 1))
+            chosen = random_.sample(names, random_.randint(1, len(names) - 1))
+            return {name: self.inputs[name] for name in chosen}
         if dice < 0.3:
-            return [*self.names, f"more-{random_.choice(self.names)}"]
-        return self.names
+            name = random_.choice(names)
+            return {**self.inputs, f"more-{name}": self._copy(self.inputs[name])}
+        if dice > 0.85:
+            one, other = random_.sample(names, 2)
+            return {**self.inputs, one: self.inputs[other], other: self.inputs[one]}
+        return self.inputs
+
+    def _copy(self, path: Path) -> Path:
+        copy = path.with_name(f"more-{path.name}")
+        if not copy.exists():
+            shutil.copy(path, copy)
+        return copy
 
     def _check_quiet(self, mark: str) -> None:
         """No process of a command outlives it."""

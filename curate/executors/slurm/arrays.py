@@ -141,7 +141,7 @@ class Arrays:
 def _write(path: Path, text: str, driver: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{driver}.tmp")
-    temporary.write_text(text)
+    temporary.write_text(text, "utf-8", "surrogateescape")
     temporary.replace(path)
 
 

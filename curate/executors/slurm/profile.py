@@ -80,7 +80,7 @@ def load_profile(path: str, stages: Sequence[str]) -> Profile:
             f"\nAn example to copy: {example}"
         )
     try:
-        values = tomllib.loads(file.read_text())
+        values = tomllib.loads(file.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DefinitionError(f"{file}: is not valid TOML: {error}.") from error
     tables = values.pop("stages", {})
