@@ -28,6 +28,9 @@ from curate.pages import PagesStep, PerPage
 from curate.steps import Step
 from curate.token_counter import TokenCounter
 
+from .hostile_files import TEXT
+from .regex_attacks import RATIO
+
 Fate = Callable[[str], str]
 
 # What each is made of: repeated up to the size that is wanted.
@@ -86,6 +89,8 @@ PATTERNS = {
     "NUL": "\0",
     "signs of control": "\x1b[31m\x07",
 }
+SIZE = 25_000
+_TRIES = 3
 _PAGE_CHARS = 1000
 _SIGNED = {
     "fineweb": MinHashParams(5, 14, 8, hash="sha1"),
@@ -162,7 +167,34 @@ def slowest(fates: Mapping[str, Fate], text: str) -> tuple[float, str, int]:
     """Return the most CPU seconds that a step takes with a text, which, and how many keep it."""
     most, name, kept = 0.0, "", 0
     for step, fate in fates.items():
-        before = time.process_time()
-        kept += fate(text) == "kept"
-        most, name = max((most, name), (time.process_time() - before, step))
+        seconds, fated = _seconds(fate, text)
+        kept += fated == "kept"
+        most, name = max((most, name), (seconds, step))
     return most, name, kept
+
+
+def growing(fates: Mapping[str, Fate], name: str) -> dict[str, str]:
+    """Return the steps that take far more than four times as long for four times the text.
+
+    Those are left out that are so quick that, even were they quadratic, a text of a million
+    characters would keep to its bound.
+    """
+    shorter, longer = text_of(name, SIZE), text_of(name, 4 * SIZE)
+    quick_s = TEXT.seconds * (4 * SIZE / 1e6) ** 2
+    found: dict[str, str] = {}
+    for step, fate in fates.items():
+        took = _seconds(fate, longer)[0]
+        if took <= quick_s:
+            continue
+        # Others on the machine, or a collection of garbage, make some of them longer, hardly all.
+        short = min(_seconds(fate, shorter)[0] for _ in range(_TRIES))
+        tries = (_seconds(fate, longer)[0] for _ in range(_TRIES))
+        if took > RATIO * short and all(seconds > RATIO * short for seconds in tries):
+            found[step] = f"{short:.3f} s for {SIZE:,} characters, {took:.3f} s for {4 * SIZE:,}"
+    return found
+
+
+def _seconds(fate: Fate, text: str) -> tuple[float, str]:
+    before = time.process_time()
+    fated = fate(text)
+    return time.process_time() - before, fated
