@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -108,6 +109,11 @@ class Cli:
         """Return `curate status --json`, stages by name."""
         value = json.loads(self("status", out, "--json").stdout)
         return {stage["name"]: stage for stage in value["stages"]}
+
+
+def pytest_configure() -> None:
+    """Have commands that the tests start end at Ctrl-C: jobs in a script's background ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
