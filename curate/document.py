@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
@@ -99,11 +100,10 @@ class DocumentWriter:
                 " name it and its type in the step's `columns`."
             )
         size = len(checked("text", doc.text, "string").encode())
-        checked("id", doc.id, "string")
+        row = {"id": checked("id", doc.id, "string"), "text": doc.text}
         for name, value in doc.metadata.items():
-            if value is not None:
-                checked(name, value, self._kinds[name])
-        self._rows.append({"id": doc.id, "text": doc.text, **doc.metadata})
+            row[name] = value if value is None else checked(name, value, self._kinds[name])
+        self._rows.append(row)
         self._bytes += size
         self.rows += 1
         if len(self._rows) >= _GROUP_ROWS or self._bytes >= _GROUP_BYTES:
@@ -133,13 +133,17 @@ def _kind(pa: Any, arrow_type: Any) -> str:
 
 
 def checked(name: str, value: Any, kind: str) -> Any:
-    """Return a value that fits its column, so that one that does not costs its document alone."""
+    """Return a value as its column holds it; one that does not fit costs its document alone.
+
+    A whole number becomes the nearest double: Arrow takes none above 2**53 as one.
+    """
     if kind == "string":
         fits = isinstance(value, str) and _encodes(name, value)
     elif kind == "int64":
-        fits = isinstance(value, int) and value is not True and -(1 << 63) <= value < 1 << 63
+        fits = _is_int64(value)
     elif kind == "double":
-        fits = isinstance(value, int | float) and abs(value) < float("inf")
+        fits = isinstance(value, int | float) and abs(value) <= sys.float_info.max
+        value = float(value) if fits else value
     elif kind == "bool":
         fits = isinstance(value, bool)
     elif kind == "list<string>":
@@ -147,10 +151,15 @@ def checked(name: str, value: Any, kind: str) -> Any:
             isinstance(item, str) and _encodes(name, item) for item in value
         )
     else:
-        fits = isinstance(value, list) and all(isinstance(item, int) for item in value)
+        fits = isinstance(value, list) and all(map(_is_int64, value))
     if not fits:
         raise DocumentError("invalid_value", f"{name}={value!r:.200} is not of type {kind}")
     return value
+
+
+def _is_int64(value: Any) -> bool:
+    is_int = isinstance(value, int) and not isinstance(value, bool)
+    return is_int and -(1 << 63) <= value < 1 << 63
 
 
 def _encodes(name: str, value: str) -> bool:
