@@ -91,13 +91,18 @@ class DocumentWriter:
         Raises:
             DocumentError: `invalid_unicode` (a lone surrogate) in its text, id or metadata, or
                 `invalid_value`, which is not of the column's type.
-            DefinitionError: a step set metadata that no step declares.
+            DefinitionError: a step set metadata that no step declares, or named text or id.
         """
         if not self._kinds.keys() >= doc.metadata.keys():
             unknown = sorted(doc.metadata.keys() - self._kinds.keys())
             raise DefinitionError(
                 f"metadata {', '.join(unknown)} is set by a step but declared by none;"
                 " name it and its type in the step's `columns`."
+            )
+        if named := {"text", "id"} & doc.metadata.keys():
+            raise DefinitionError(
+                f"metadata {', '.join(sorted(named))} is set by a step: it would take the place of"
+                " the document's own.\nSet doc.text or doc.id, or choose another name."
             )
         size = len(checked("text", doc.text, "string").encode())
         row = {"id": checked("id", doc.id, "string"), "text": doc.text}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from curate.document import Document, DocumentWriter, read_documents, schema
-from curate.errors import DocumentError
+from curate.errors import DefinitionError, DocumentError
 
 KINDS = {"double": "double", "int64": "int64", "numbers": "list<int64>"}
 
@@ -45,3 +45,11 @@ def test_a_number_that_no_column_holds_costs_its_document_alone(
     writer.close()
     there = {one.id: one.metadata[column] for one in read_documents(output)}
     assert there == {"before": None} | ({} if stored is None else {"odd": stored})
+
+
+@pytest.mark.parametrize("name", ["text", "id"])
+def test_metadata_takes_the_place_of_neither_the_text_nor_the_id(name: str) -> None:
+    """A step that sets such metadata is told so; the text would else be another, unseen."""
+    writer = DocumentWriter(io.BytesIO(), schema({}))
+    with pytest.raises(DefinitionError, match=f"metadata {name} is set by a step"):
+        writer.add(Document("one", "a text", {name: "another"}))
