@@ -121,6 +121,15 @@ def test_exact_dedup_keeps_one_of_equal_texts(dedup: Dedup) -> None:
     assert [row["date_duplicate_count"] for row in dedup.published()] == [1, 2]
 
 
+def test_zero_is_a_value_as_any_other(dedup: Dedup) -> None:
+    """Documents with 0 in a column duplicate each other; those without a value do not."""
+    sizes = {"a": 0, "b": 0, "c": 1, "d": None, "e": None, "f": 1}
+    pages = [page(name, [name], day, size=n) for day, (name, n) in enumerate(sizes.items(), 1)]
+    dedup.write("a", pages)
+    assert dedup(kind="size") == ["a", "c", "d", "e"]
+    assert [row["size_duplicate_count"] for row in dedup.published()] == [2, 2, 1, 1]
+
+
 @pytest.mark.parametrize(
     ("spaces", "kept"), [(True, ["a", "b", "c", "d", "e"]), (False, ["a", "d", "e"])]
 )

@@ -54,8 +54,11 @@ class SignatureStage(StageKind):
     def identity(self) -> Mapping[str, Any]:
         """The parameters."""
         kind = f"{type(self.params).__module__}.{type(self.params).__qualname__}"
-        contained = {"contained": 1} if self.contained else {}
-        return {"params": {"kind": kind, **self.settings()}, **contained, "version": 1}
+        later = {"contained": 1} if self.contained else {}
+        if isinstance(self.params, ExactParams):
+            compared = self.source.columns.get(self.params.by, "string")
+            later |= {"zeros": 1} if compared in ("int64", "double", "bool") else {}
+        return {"params": {"kind": kind, **self.settings()}, **later, "version": 1}
 
     def settings(self) -> dict[str, Any]:
         """What decides the keys; signatures can be matched where it is the same.
@@ -145,7 +148,9 @@ def _exact_keys(doc: Document, params: ExactParams) -> Any:
     value = doc.text if params.by == "text" else doc.metadata.get(params.by)
     if value and params.ignore_whitespace:
         value = "".join(str(value).split())
-    return _hashed(str(value)) if value else np.empty((0, 2), np.uint64)
+    # 0 and False are values as any other.
+    there = value not in (None, "", [])
+    return _hashed(str(value)) if there else np.empty((0, 2), np.uint64)
 
 
 def _value(doc: Document, column: str) -> str:
