@@ -160,6 +160,10 @@ TABLES: dict[str, tuple[Callable[[], bytes], dict[str, int]]] = {
         {"kept": 1, "no_text": 1},
     ),
     "ids of any type": (lambda: table(id=[1, None]), {"kept": 2}),
+    "ids beyond the calendar": (
+        lambda: table(id=pa.array([1, 1 << 62, 2], pa.timestamp("us"))),
+        {"kept": 2, "invalid_value": 1},
+    ),
     "bytes of no encoding": (
         lambda: table(text=invalid([b"\xff", b"good"]), url=invalid([b"a", b"\xc3"])),
         {"invalid_unicode": 2},

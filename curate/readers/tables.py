@@ -104,6 +104,8 @@ class Table:
                     yield Failure("invalid_unicode", str(error)[:300])
                 except _TooLarge as error:
                     yield Failure("too_large", f"a string of {error.args[0]:,} bytes")
+                except (ValueError, OverflowError) as error:  # such as the year 300000
+                    yield Failure("invalid_value", str(error)[:300])
                 else:
                     yield dict(zip(self._columns, values, strict=True))
 
