@@ -14,6 +14,7 @@ from curate.cli import main
 from curate.explain.run_files import StageFiles
 from curate.explain.show import Reader
 
+from .conftest import Cli
 from .explained_runs import hostile_run, sample_run
 
 
@@ -148,6 +149,15 @@ def test_units_that_come_later_are_found(
     hidden.rename(first)
     capsys.readouterr()
     assert why(copy, page.id, capsys)[-1]["outcome"] == "published"
+
+
+def test_a_file_without_records_hides_no_other(cli: Cli) -> None:
+    """Its part of the index is empty; the records of the other files are found all the same."""
+    cli("run", "toy.py")
+    (cli.folder / "in" / "empty.jsonl").touch()
+    cli("run", "toy.py")
+    assert "in/a.jsonl" in cli("why", "runs/toy", "a-0").stdout
+    assert "No record" in cli("why", "runs/toy", "empty-0", code=1).stdout
 
 
 @pytest.mark.parametrize("damage", [b"[{", b"{}", b"[[]]", b"\xff", None])

@@ -111,7 +111,10 @@ class Index:
             low = np.uint64(key << _UNIT_BITS)
             high = np.uint64((key << _UNIT_BITS) + (1 << _UNIT_BITS) - 1)
             for segment in self._catalog:
-                array = np.memmap(self._folder / segment["file"], np.uint64, "r")
+                path = self._folder / segment["file"]
+                if not path.stat().st_size:  # units without records, which cannot be mapped
+                    continue
+                array = np.memmap(path, np.uint64, "r")
                 first, last = np.searchsorted(array, low), np.searchsorted(array, high, "right")
                 for found in array[first:last].tolist():
                     stage = next(s for s in self._run.first if s.folder == segment["folder"])
