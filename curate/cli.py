@@ -139,6 +139,11 @@ def _parameters(options: argparse.Namespace) -> dict[str, str]:
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise DefinitionError(f"-p {text}: give a name and a value, such as -p dump=sample.")
+        if name in given:
+            raise DefinitionError(
+                f"-p {text}: {name} is given twice. Give it once; several paths are separated by"
+                " commas."
+            )
         given[name] = value
     return given
 

@@ -11,6 +11,7 @@ MISTAKES = [
     (["run", "toy.py", "-p", "min_chars=three"], "not a whole number"),
     (["run", "toy.py", "-p", "loud=maybe"], "neither true nor false"),
     (["run", "toy.py", "-p", "loud"], "give a name and a value"),
+    (["run", "toy.py", "-p", "paths=in/a.jsonl", "-p", "paths=in/b.jsonl"], "paths is given twice"),
     (["run", "toy.py", "-p", "paths=nowhere/*.jsonl"], "matches no file"),
     (["run", "toy.py", "-p", "paths="], "the path is empty"),
     (["run", "toy.py", "-p", "paths=gopher://x/*"], "gopher"),
