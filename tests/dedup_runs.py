@@ -23,7 +23,7 @@ from curate.readers.records import JsonlReader
 
 def pipeline(paths: str = "pages/*.jsonl", kind: str = "minhash", keep: str = "first",
              verify: float = 0.0, against: tuple[str, ...] = (), action: str = "drop",
-             buckets: int = 14, weights: bool = False, within: str = "", name: str = "",
+             buckets: int = 14, weights: str = "", within: str = "", name: str = "",
              measure: str = "jaccard", max_chars: int = 0, spaces: bool = True,
              exact_first: bool = False, memory_gb: float = 2.0) -> Pipeline:
     keys = (("url", "string"), ("date", "string"), ("language", "string"), ("size", "int64"))
@@ -36,11 +36,11 @@ def pipeline(paths: str = "pages/*.jsonl", kind: str = "minhash", keep: str = "f
         kept = minhash_dedup(kept, params, keep=keep, verify=verify or None, against=against,
                              action=action, name=name or "minhash", within=within,
                              measure=measure, memory_gb=memory_gb)
-    elif not exact_first:
+    elif kind != "none" and not exact_first:
         kept = exact_dedup(kept, by=kind, keep=keep, name=name or "exact", within=within,
                            ignore_whitespace=not spaces)
     if weights:
-        kept = rehydrate(kept, ((1, 1), (2, 3), (3, 0)))
+        kept = rehydrate(kept, ((1, 1), (2, 3), (3, 0)), weights)
     columns = [name for name in kept.columns if name not in ("file_path", "offset")]
     return Pipeline("dedup", output=kept, columns=("text", "id", *columns))
 """

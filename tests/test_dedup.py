@@ -12,6 +12,8 @@ from curate import Stage
 from curate.dedup.memory import available, check_memory
 from curate.dedup.rehydrate import FINEWEB2_WEIGHTS, RehydrateStage
 from curate.errors import CurateError, DefinitionError
+from curate.explain.verify import verify
+from curate.explain.why import Explainer
 from curate.readers.records import JsonlReader
 
 from .conftest import Cli, manifest_times
@@ -282,7 +284,28 @@ def test_documents_are_repeated_by_the_size_of_their_cluster(dedup: Dedup) -> No
     pages = [page("one", article(1)), page("two", article(2)), page("two-b", article(2), 2)]
     pages += [page(f"three-{n}", article(3), n + 1) for n in range(3)]
     dedup.write("a", pages)
-    assert dedup(weights="true") == ["one", "two", "two", "two"]
+    assert dedup(weights="minhash_cluster_size") == ["one", "two", "two", "two"]
+    (manifest,) = dedup.stage("rehydrate")
+    assert (manifest["in"], manifest["kept"], manifest["dropped"]) == (3, 2, 1)
+    assert manifest["steps"][0]["dropped"] == {"left_out": 1}
+    # This run has no card; nothing is to be removed.
+    assert not [fault for fault in verify(str(dedup.folder / "out")).faults if fault.remove]
+    explainer = Explainer(str(dedup.folder / "out"))
+    ways = {name: explainer.trace(explainer.find(name)[0]) for name in ("one", "two", "three-0")}
+    assert [(ways[name][-1]["outcome"], ways[name][-1]["row"]) for name in ("one", "two")] == [
+        ("published", 0),
+        ("published", 1),
+    ]
+    assert ways["three-0"][-1]["reason"] == "rehydrate/left_out"
+
+
+@pytest.mark.parametrize("size", [None, 0, -1])
+def test_a_document_without_a_size_fails_alone(dedup: Dedup, size: int | None) -> None:
+    """As where the column is of a file that somebody else has written."""
+    dedup.write("a", [page("a", ["one"], size=size), page("b", ["two"], size=2)])
+    assert dedup(kind="none", weights="size") == ["b", "b", "b"]
+    (manifest,) = dedup.stage("rehydrate")
+    assert manifest["steps"][0]["failed"] == {"no_size": 1}
 
 
 def test_fineweb2_weights_are_those_of_the_paper() -> None:

@@ -11,7 +11,7 @@ from ..document import DocumentWriter, schema
 from ..errors import DefinitionError
 from ..manifest import StepCounts
 from ..pipeline import Resources, StageKind, Unit
-from ..steps import Reader
+from ..steps import Drop, Failure, Reader
 
 if TYPE_CHECKING:
     from ..task import Work
@@ -30,8 +30,9 @@ def rehydrate(
 
     Args:
         source: documents that `minhash_dedup` left.
-        weights: pairs (smallest cluster size, times), sizes ascending from 1; 0 times leaves out.
-        column: the cluster's size.
+        weights: pairs (smallest cluster size, times), sizes ascending from 1; 0 times drops as
+            `left_out` (value: the size).
+        column: the cluster's size; a document without one fails as `no_size`.
     """
     sizes = [size for size, _ in weights]
     if not sizes or sizes[0] != 1 or sizes != sorted(set(sizes)) or min(t for _, t in weights) < 0:
@@ -68,7 +69,7 @@ class RehydrateStage(StageKind):
 
     def identity(self) -> Mapping[str, Any]:
         """The weights."""
-        return {"weights": self.weights, "column": self.column, "version": 1}
+        return {"weights": self.weights, "column": self.column, "version": 2}
 
     def process(self, unit: Unit, work: Work) -> None:
         """Write the copies; the ledger counts documents, the file's rows count copies."""
@@ -82,11 +83,19 @@ class RehydrateStage(StageKind):
             decision_writer = DecisionWriter(decisions)
             for doc, _ in entries.records:
                 counts.entered += 1
-                for _ in range(self.weight(doc.metadata[self.column])):
-                    writer.add(doc)
-                    work.manifest.text_chars += len(doc.text)
-                decision_writer.add(doc, self.name, None)
-                work.manifest.kept += 1
+                fate = self.fate(doc.metadata[self.column])
+                if isinstance(fate, Drop):
+                    counts.dropped[fate.reason] += 1
+                    work.manifest.dropped += 1
+                elif isinstance(fate, Failure):
+                    counts.failed[fate.reason] += 1
+                    work.manifest.failed += 1
+                else:
+                    for _ in range(self.weight(doc.metadata[self.column])):
+                        writer.add(doc)
+                        work.manifest.text_chars += len(doc.text)
+                    work.manifest.kept += 1
+                decision_writer.add(doc, self.name, fate)
                 work.progress(counts.entered, entries.fraction)
             writer.close()
             decision_writer.close()
@@ -97,3 +106,9 @@ class RehydrateStage(StageKind):
     def weight(self, cluster_size: int) -> int:
         """Return how often a document of a cluster of this size is used."""
         return next(times for size, times in reversed(self.weights) if cluster_size >= size)
+
+    def fate(self, cluster_size: int | None) -> Drop | Failure | None:
+        """Return why a document of a cluster of this size is not used, or None if it is."""
+        if cluster_size is None or cluster_size < 1:
+            return Failure("no_size", f"{self.column} is {cluster_size}")
+        return None if self.weight(cluster_size) else Drop("left_out", value=cluster_size)

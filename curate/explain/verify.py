@@ -217,10 +217,9 @@ def _check_source(
     whole = len(above) == len(run.stages[stage.sources[0]].units)
     done = stage.units and len(manifests[stage.name]) == len(stage.units)
     if stage.name == DATASET and whole and done:
-        kept, entered = (
-            sum(manifest.kept for manifest in stored.values())
-            for stored in (above, manifests[stage.name])
-        )
+        # Rows and not what was kept: a stage may write a document several times.
+        kept = sum(manifest.files["documents"].rows for manifest in above.values())
+        entered = sum(manifest.kept for manifest in manifests[stage.name].values())
         if kept != entered:
             what = f"holds {entered:,} documents, and {stage.sources[0]} kept {kept:,}"
             yield Fault(join(run.out, "dataset"), what, (stage.folder,))

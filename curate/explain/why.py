@@ -104,10 +104,15 @@ class Explainer:
         return entry
 
     def _document_row(self, place: Place) -> int:
-        """Return the place of a kept record among the documents of its unit."""
+        """Return the place of a kept record, or its first copy, among those of its unit."""
         import pyarrow.compute as pc
 
-        path = self.run.stage(place.stage).decisions[place.unit]
+        stage = self.run.stage(place.stage)
+        path, manifest = stage.decisions[place.unit], stage.manifest(place.unit)
+        documents = stage.file(place.unit, "documents")
+        if documents and manifest.files["documents"].rows != manifest.kept:  # there are copies
+            ids: list[str] = read_columns(documents, ("id",)).column("id").to_pylist()
+            return ids.index(self._decision(place)["id"])
         outcomes = read_columns(path, ("outcome",)).column("outcome").slice(0, place.row)
         return int(pc.sum(pc.equal(outcomes, "kept")).as_py() or 0)
 
