@@ -15,10 +15,7 @@ def test_a_task_that_meets_its_time_limit_gives_its_units_back(slurm: Cli) -> No
     """No half file is left, another task does the unit, and what may be too long is noted."""
     (slurm.folder / "short.toml").write_text("hours = 0.01\n")
     process = waiting(slurm, "--profile", "short.toml", "--workers", "2")
-    first = running(slurm)["task"]
-    until(lambda: running(slurm).get("task", first) != first, process)
-    (failure,) = (slurm.folder / "runs/toy/failures").rglob("*.json")
-    assert "raise hours in the profile" in failure.read_text()
+    until(lambda: "raise hours in the profile" in failures(slurm), process)
     finishes(slurm, process)
 
 

@@ -160,9 +160,9 @@ def test_a_file_without_records_hides_no_other(cli: Cli) -> None:
     assert "No record" in cli("why", "runs/toy", "empty-0", code=1).stdout
 
 
-@pytest.mark.parametrize("damage", [b"[{", b"{}", b"[[]]", b"\xff", None])
+@pytest.mark.parametrize("damage", [b"[{", b"{}", b"[[]]", b"\xff", 0, 8, None])
 def test_a_damaged_index_is_made_again(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: bytes | None
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: bytes | int | None
 ) -> None:
     """It holds nothing that the run's other files do not."""
     copy = tmp_path / "run"
@@ -170,8 +170,11 @@ def test_a_damaged_index_is_made_again(
     (page,) = list(Reader(str(copy)).kept(limit=1))
     why(copy, page.id, capsys)
     catalog = copy / "index/catalog.json"
+    segment = next(catalog.parent.glob("*.keys"))
     if damage is None:
-        next(catalog.parent.glob("*.keys")).unlink()
+        segment.unlink()
+    elif isinstance(damage, int):
+        segment.write_bytes(segment.read_bytes()[:damage])
     else:
         catalog.write_bytes(damage)
     assert why(copy, page.id, capsys)[-1]["outcome"] == "published"

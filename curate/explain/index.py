@@ -49,9 +49,9 @@ class Index:
         try:
             catalog = json.loads((self._folder / "catalog.json").read_text())
             return [
-                {"folder": str(one["folder"]), "file": one["file"], "units": list(one["units"])}
+                {**one, "folder": str(one["folder"]), "units": list(one["units"])}
                 for one in catalog
-                if (self._folder / one["file"]).stat().st_size % _KEY_BYTES == 0
+                if (self._folder / one["file"]).stat().st_size == one["keys"] * _KEY_BYTES
             ]
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return []
@@ -71,7 +71,8 @@ class Index:
             for number, (units, keys) in enumerate(self._segments(stage, new), len(catalog)):
                 name = f"{stage.name}-{stage.fingerprint}-{number:05d}-{units[0]}.keys"
                 write_bytes(str(self._folder / name), keys.tobytes())
-                catalog.append({"folder": stage.folder, "file": name, "units": units})
+                segment = {"folder": stage.folder, "file": name, "units": units}
+                catalog.append({**segment, "keys": len(keys)})
                 changed = True
                 write_bytes(str(self._folder / "catalog.json"), json.dumps(catalog).encode())
         if changed:
@@ -111,10 +112,9 @@ class Index:
             low = np.uint64(key << _UNIT_BITS)
             high = np.uint64((key << _UNIT_BITS) + (1 << _UNIT_BITS) - 1)
             for segment in self._catalog:
-                path = self._folder / segment["file"]
-                if not path.stat().st_size:  # units without records, which cannot be mapped
+                if not segment["keys"]:  # units without records; nothing cannot be mapped
                     continue
-                array = np.memmap(path, np.uint64, "r")
+                array = np.memmap(self._folder / segment["file"], np.uint64, "r")
                 first, last = np.searchsorted(array, low), np.searchsorted(array, high, "right")
                 for found in array[first:last].tolist():
                     stage = next(s for s in self._run.first if s.folder == segment["folder"])
