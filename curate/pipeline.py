@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .errors import DefinitionError
-from .steps import Reader, Step
+from .steps import Filter, Reader, Step
 
 if TYPE_CHECKING:
     from .manifest import Manifest
@@ -138,6 +138,13 @@ class Stage(StageKind):
                 raise DefinitionError(
                     f"stage {self.name!r}: {type(step).__name__} has no name. Give its class"
                     ' one: name = "my_step".'
+                )
+        filters = [step.name for step in self.steps if isinstance(step, Filter)]
+        for name in filters:
+            if filters.count(name) > 1:
+                raise DefinitionError(
+                    f"stage {self.name!r}: two filters are called {name!r}; nothing would tell"
+                    " which of them has dropped a document.\nPut one into a stage of its own."
                 )
         if self.partition and self.columns.get(self.partition) != "string":
             raise DefinitionError(

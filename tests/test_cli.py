@@ -28,6 +28,7 @@ MISTAKES = [
     (["status", "runs/none"], "there is no run here"),
     (["plan", "reserved.py"], "no stage may be called 'dataset'"),
     (["plan", "nameless.py"], "Nameless has no name"),
+    (["plan", "same.py"], "two filters are called 'min_length'"),
     (["plan", "lines.py"], "ValueError: one two three four five"),
 ]
 HEAD = """from curate import Pipeline, Stage
@@ -52,6 +53,11 @@ class Nameless(Filter):
 """
     + HEAD
     + '    return Pipeline("x", output=Stage("y", source=load, steps=(Nameless(),)))\n',
+    "same.py": """from toy import JsonlReader, MinLength, Pipeline, Stage
+def pipeline():
+    steps = (MinLength(), MinLength(30))
+    return Pipeline("x", output=Stage("y", source=JsonlReader("in/*.jsonl"), steps=steps))
+""",
     "lines.py": "raise ValueError('one\\ntwo\\nthree\\nfour\\nfive')\n",
     "name.py": HEAD + '    return Pipeline("Name!", output=load)\n',
 }
