@@ -198,6 +198,8 @@ CODINGS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "bare deflate": ("deflate", bare_deflate),
     "brotli": ("br", arrow("brotli")),
     "zstd": ("ZSTD", arrow("zstd")),
+    "gzip with a weight": ("gzip;q=1.0", gzip.compress),
+    "gzip in quotes": ('"gzip"', gzip.compress),
     "stacked": ("deflate, gzip", lambda b: gzip.compress(zlib.compress(b))),
     "declared and not done": ("gzip", bytes),
     "brotli not done": ("br", bytes),
@@ -208,14 +210,15 @@ CODINGS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
 
 
 @pytest.mark.parametrize("coding", CODINGS)
-@pytest.mark.parametrize("transfer", ["none", "chunked", "declared and not done"])
+@pytest.mark.parametrize("transfer", ["none", "chunked", "gzip, chunked", "declared and not done"])
 def test_codings_are_undone(coding: str, transfer: str) -> None:
     name, pack = CODINGS[coding]
     headers = ["Content-Type: text/html", f"Content-Encoding: {name}"]
     body = pack(PAGE)
+    body = gzip.compress(body) if "gzip" in transfer else body
     if transfer != "none":
-        headers.append("Transfer-Encoding: chunked")
-        body = chunked(body) if transfer == "chunked" else body
+        headers.append(f"Transfer-Encoding: {transfer if 'gzip' in transfer else 'chunked'}")
+        body = chunked(body) if "chunked" in transfer else body
     (doc,) = kept(record(http(body, headers)))
     assert doc.payload == PAGE
     assert doc.metadata["truncated"] is None

@@ -20,6 +20,7 @@ _STATUS_LINE = re.compile(
 _FIELD_LINE = re.compile(rb"[A-Za-z][A-Za-z0-9-]{0,60}:[^\n]*\n")
 _BLANK_LINE = re.compile(rb"\n\r*\n")
 _CHUNK_LINE = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\n]{0,1024})?\r?\n")
+_CODING = re.compile(rb"[a-z-]+")  # alone, or as '"gzip"' and "gzip;q=1.0" name it
 _STEP_BYTES = 1 << 12
 _MAX_HEAD_BYTES = 1 << 20
 # Servers give one, proxies add one; each costs the time of the whole body.
@@ -96,8 +97,10 @@ def decode_body(body: bytes, fields: Mapping[bytes, bytes], limit: int) -> Body:
     damage = ""
     if b"chunked" in fields.get(b"transfer-encoding", b"").lower():
         body, damage = _dechunk(body)
-    codings = fields.get(b"content-encoding", b"").lower().split(b",")
-    undoing = [undo for coding in reversed(codings) if (undo := _CODINGS.get(coding.strip()))]
+    # The transfer's lie around the content's: "Transfer-Encoding: gzip, chunked".
+    names = (fields.get(name, b"") for name in (b"content-encoding", b"transfer-encoding"))
+    codings = _CODING.findall(b",".join(names).lower())
+    undoing = [undo for coding in reversed(codings) if (undo := _CODINGS.get(coding))]
     if len(undoing) > _MAX_CODINGS:
         return Body(b"", "content_encoding")
     for undo in undoing:

@@ -68,6 +68,7 @@ class PdfWarcReader(Reader):
     """
 
     name = "pdf_warc"
+    version = 2
     reasons = ("not_pdf", "no_pdf_header", "http_status", "empty_body")
     columns = FOUND_COLUMNS
 

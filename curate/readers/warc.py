@@ -58,6 +58,7 @@ class WarcReader(Reader):
     """
 
     name = "warc"
+    version = 2
     reasons = ("not_html", "http_status", "empty_body")
     libraries = ("resiliparse",)
 
