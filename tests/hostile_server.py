@@ -194,6 +194,17 @@ class HostileServer:
     async def _to(self, target: str, headers: dict[str, str], writer: Writer) -> bool:
         return await _send(writer, "302 Found", b"", f"Location: {unquote(target)}")
 
+    async def _worded(self, name: str, headers: dict[str, str], writer: Writer) -> bool:
+        """Write the reason and the target in letters that are not ASCII."""
+        lines = (
+            "HTTP/1.1 302 Trouvé ".encode() + b"\xff",
+            b"Content-Length: 0",
+            b"Location: /pdf/\xfc",
+        )
+        writer.write(b"\r\n".join((*lines, b"", b"")))
+        await writer.drain()
+        return True
+
     async def _nowhere(self, name: str, headers: dict[str, str], writer: Writer) -> bool:
         return await _send(writer, "302 Found", b"")
 

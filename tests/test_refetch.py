@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import gzip
 import ipaddress
 import itertools
 import socket
@@ -29,6 +30,7 @@ from curate.errors import CurateError, DefinitionError
 from curate.fetch.addresses import is_public
 from curate.fetch.archive import read_record
 from curate.fetch.params import REASONS, FetchError, RefetchParams
+from curate.fetch.replay import replaying
 from curate.fetch.scheduler import Scheduler
 from curate.fetch.store import Entry, Store
 from curate.fetch.urls import normal_url, site_of
@@ -84,6 +86,7 @@ OUTCOMES = [
     ("once/429/-/b", "fetched"),
     ("once/503/DATE/c", "fetched"),
     ("to//pdf/a", "fetched"),
+    ("worded/", "fetched"),
     ("less/5", "fetched"),
     ("less/6", "too_many_redirects"),
     ("more/1", "too_many_redirects"),
@@ -220,6 +223,22 @@ def test_redirects_are_recorded(met: Callable[[str], tuple[Entry, int]]) -> None
     """The chain that led to a document is kept."""
     entry, _ = met("less/5")
     assert [url.rsplit("/", 1)[-1] for url in entry.chain] == ["4", "3", "2", "1", "end"]
+
+
+def test_a_head_is_archived_and_replayed_as_it_was_sent(tmp_path: Path) -> None:
+    """A reason and a target that are not ASCII cost nothing, and a replay goes the same way."""
+    with HostileServer() as server:
+        params = replace(PARAMS, allow_hosts=server.allowed)
+        url = server.url("worded/")
+        entry = fetch(tmp_path, [url], params)[url]
+    (archive,) = tmp_path.glob("refetch/*.warc.gz")
+    assert b"HTTP/1.1 302 Trouv\xc3\xa9 \xff\r\n" in gzip.decompress(archive.read_bytes())
+    with replaying((str(archive),)) as through:
+        found: list[Entry] = []
+        asyncio.run(Scheduler(params, None, through).run([url], found.append))
+    for again in (entry, *found):
+        assert (again.outcome, again.digest) == ("fetched", entry.digest)
+        assert (again.path, again.offset, again.chain) == (str(archive), entry.offset, entry.chain)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import io
 import tempfile
 import uuid
 from collections.abc import Sequence
+from functools import cache
 from typing import IO, TYPE_CHECKING, Any
 
 from .. import __version__
@@ -122,8 +123,6 @@ class _Member:
 
 def _write_pair(out: IO[bytes], answer: Answer, confirmed: tuple[str, str] | None) -> None:
     """Write an answer and its request; what it only confirmed follows as it was archived."""
-    from warcio.statusandheaders import StatusAndHeaders
-
     headers = list(answer.headers)
     if answer.header("transfer-encoding"):
         # The body is stored without it, as Common Crawl does; the new name says that it was there.
@@ -142,7 +141,7 @@ def _write_pair(out: IO[bytes], answer: Answer, confirmed: tuple[str, str] | Non
     if answer.archived is not None:
         fields["WARC-Record-ID"] = answer.archived[0]
     answer.body.seek(0)
-    status = StatusAndHeaders(f"{answer.status} {answer.reason}", headers, "HTTP/1.1")
+    status = _head_type()(f"{answer.status} {answer.reason}", headers, "HTTP/1.1")
     identifier = _write(
         out,
         "response" if confirmed is None else "revisit",
@@ -157,6 +156,19 @@ def _write_pair(out: IO[bytes], answer: Answer, confirmed: tuple[str, str] | Non
     concurrent = {"WARC-Date": answer.date, "WARC-Concurrent-To": identifier}
     content_type = "application/http; msgtype=request"
     _write(out, "request", str(answer.url), answer.request, content_type, None, concurrent)
+
+
+@cache
+def _head_type() -> type[Any]:
+    from warcio.statusandheaders import StatusAndHeaders
+
+    class Head(StatusAndHeaders):  # type: ignore[misc]  # warcio has no types
+        """A head that is written as it was received: warcio's own must become ASCII, or fails."""
+
+        def to_ascii_bytes(self, filter_func: Any = None) -> bytes:
+            return bytes(self.to_bytes(filter_func, "latin-1"))
+
+    return Head
 
 
 def _write(

@@ -207,7 +207,8 @@ class Client:
             f"GET {target} HTTP/1.1\r\n{sent}\r\n".encode("latin-1", "replace"),
             datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
             response.status,
-            response.reason or "",
+            # As Latin-1, like headers; aiohttp reads it as UTF-8.
+            (response.reason or "").encode("utf-8", "surrogateescape").decode("latin-1"),
             headers,
             tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES),
         )
