@@ -232,13 +232,15 @@ def test_a_head_is_archived_and_replayed_as_it_was_sent(tmp_path: Path) -> None:
         url = server.url("worded/")
         entry = fetch(tmp_path, [url], params)[url]
     (archive,) = tmp_path.glob("refetch/*.warc.gz")
+    archive = archive.rename(tmp_path / "é 日%41.warc.gz")
     assert b"HTTP/1.1 302 Trouv\xc3\xa9 \xff\r\n" in gzip.decompress(archive.read_bytes())
     with replaying((str(archive),)) as through:
         found: list[Entry] = []
         asyncio.run(Scheduler(params, None, through).run([url], found.append))
     for again in (entry, *found):
         assert (again.outcome, again.digest) == ("fetched", entry.digest)
-        assert (again.path, again.offset, again.chain) == (str(archive), entry.offset, entry.chain)
+        assert (again.offset, again.chain) == (entry.offset, entry.chain)
+    assert found[0].path == str(archive)
 
 
 @pytest.mark.parametrize(

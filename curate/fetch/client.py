@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
+from urllib.parse import unquote
 
 from ..errors import CurateError
 from .addresses import BLOCKED_ERRNO, Guard
@@ -216,7 +217,7 @@ class Client:
             if cause := response.headers.get("X-Curate-Outcome"):
                 raise FetchError(cause, "as archived")
             offset = int(response.headers.get("X-Curate-Offset", 0))
-            answer.record = (response.headers.get("X-Curate-Path", ""), offset)
+            answer.record = (unquote(response.headers.get("X-Curate-Path", "")), offset)
         if partial is not None:
             return self._joined(answer, partial)
         return answer

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
+from urllib.parse import quote
 
 from ..readers.containers import Raw, container, pieces
 from ..readers.heads import parse_fields
@@ -63,7 +64,7 @@ def replaying(paths: tuple[str, ...]) -> Iterator[str]:
     """Serve WARC files while the block runs; gives the address, `http://127.0.0.1:port/`.
 
     A URL is asked for as the path: `/https://example.org/a.pdf`. The answer says in X-Curate-Path
-    and X-Curate-Offset which record it is, or in X-Curate-Outcome why there is none.
+    (quoted) and X-Curate-Offset which record it is, or in X-Curate-Outcome why there is none.
     """
     index = _index(paths)
 
@@ -89,7 +90,8 @@ def replaying(paths: tuple[str, ...]) -> Iterator[str]:
                 )
                 if value and key.strip().lower() not in _NOT_SENT
             ]
-            headers += [("X-Curate-Path", place.path), ("X-Curate-Offset", str(place.offset))]
+            headers.append(("X-Curate-Path", quote(place.path)))
+            headers.append(("X-Curate-Offset", str(place.offset)))
             reason = status_line[2] if len(status_line) > 2 else ""
             self._answer(response.status or 200, reason, headers, block[response.start :])
 
