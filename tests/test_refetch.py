@@ -31,6 +31,7 @@ from curate.fetch.addresses import is_public
 from curate.fetch.archive import read_record
 from curate.fetch.params import REASONS, FetchError, RefetchParams
 from curate.fetch.replay import replaying
+from curate.fetch.robots import seconds_of
 from curate.fetch.scheduler import Scheduler
 from curate.fetch.store import Entry, Store
 from curate.fetch.urls import normal_url, site_of
@@ -223,6 +224,14 @@ def test_redirects_are_recorded(met: Callable[[str], tuple[Entry, int]]) -> None
     """The chain that led to a document is kept."""
     entry, _ = met("less/5")
     assert [url.rsplit("/", 1)[-1] for url in entry.chain] == ["4", "3", "2", "1", "end"]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("7", 7), ("-7", 0), ("1.5", 0), ("\xb2", 0), ("soon", 0), ("", 0)]
+)
+def test_a_retry_after_that_is_no_number_is_none(text: str, seconds: float) -> None:
+    """Whatever a server writes there, its URL ends with the status and not with an error."""
+    assert seconds_of(text) == seconds
 
 
 def test_a_head_is_archived_and_replayed_as_it_was_sent(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def parse_rules(status: int, body: bytes, coding: str, agent: str) -> Rules:
 
 def seconds_of(retry_after: str) -> float:
     """Read a Retry-After, which is a number of seconds or a date; 0 if it is neither."""
-    if retry_after.isdigit():
+    if retry_after.isdecimal():  # of Latin-1, in which headers are read, 0 to 9 alone
         return float(retry_after[:9])
     try:
         return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
