@@ -39,7 +39,7 @@ def glob_store(fs: Any, pattern: str) -> dict[str, Mapping[str, Any]]:
     """Return the files of a store that a pattern names, with what it says of each.
 
     Raises:
-        ValueError: `**` is only a part of a name.
+        ValueError: `**` is only a part of a name, or a folder that is looked into has no name.
     """
     start, parts = _start(pattern)
     if any("**" in part and part != "**" for part in parts):
@@ -94,6 +94,8 @@ def _remote(fs: Any) -> _List:
     listed = lru_cache(1)(fs.ls)  # `**` asks twice for each folder, one after the other
 
     def entries(folder: str) -> Iterator[_Entry]:
+        if folder.endswith("//"):
+            raise ValueError(f"names with nothing between two slashes: {folder}...; rename them")
         folder = folder.rstrip("/")
         try:
             found = listed(folder, detail=True)
@@ -101,7 +103,10 @@ def _remote(fs: Any) -> _List:
             return
         for info in found:
             name = str(info["name"]).rstrip("/")
-            if name != folder:  # an empty object may stand for the folder
-                yield name, partial(eq, info["type"], "directory"), info
+            if name == folder:
+                if info.get("StorageClass") != "DIRECTORY":
+                    continue  # an empty object that stands for the folder
+                name += "/"  # of S3, a folder without a name
+            yield name, partial(eq, info["type"], "directory"), info
 
     return entries

@@ -94,6 +94,25 @@ def test_a_missing_object_is_a_clear_message(s3_cli: Cli) -> None:
     assert len(done.stderr.strip().splitlines()) <= 3
 
 
+def test_a_folder_without_a_name_is_an_error_and_no_gap(s3_cli: Cli) -> None:
+    """Objects below `odd//` cannot be listed; a pattern that does not reach them is not refused."""
+    import s3fs
+
+    s3fs.S3FileSystem.clear_instance_cache()  # of other tests, whose server is gone
+    files = s3fs.S3FileSystem(skip_instance_cache=True)
+    for name in ("odd/a.jsonl", "odd/b/", "odd/b/c.jsonl", "odd//d.jsonl"):
+        files.pipe_file(f"crawl/{name}", b"")
+    assert [file.path for file in list_inputs("s3://crawl/odd/*.jsonl")] == [
+        "s3://crawl/odd/a.jsonl"
+    ]
+    assert [file.path for file in list_inputs("s3://crawl/odd/b/**")] == [
+        "s3://crawl/odd/b/c.jsonl"
+    ]
+    for pattern in ("odd/**", "odd/*/*.jsonl", "odd//*.jsonl"):
+        with pytest.raises(InputError, match="nothing between two slashes"):
+            list_inputs(f"s3://crawl/{pattern}")
+
+
 def test_an_object_that_changes_while_it_is_read_is_an_error(s3_cli: Cli) -> None:
     """Its version tag tells, also where the size stays."""
     import s3fs
