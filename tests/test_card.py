@@ -88,6 +88,15 @@ def test_hosts_cannot_break_the_card(run: Path) -> None:
     assert "\n# owned" not in text and "\x1b" not in text
 
 
+def test_norwegian_is_a_language_of_the_card(run: Path) -> None:
+    """Its code, no, is false in YAML unless it is quoted."""
+    plan = Plan(str(ROOT / "pipelines" / "fineweb.py"), {}, str(run))
+    published = count(plan)
+    published.languages["no"] = 1
+    text = card(plan, read_status(str(run)), published)
+    assert yaml.safe_load(text.split("---\n", 2)[1])["language"] == ["en", "no"]
+
+
 def test_a_dataset_without_languages_or_tokens_has_a_card() -> None:
     """What the documents do not hold is left out."""
     text = (lengths_run() / "dataset" / "README.md").read_text()
