@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import subprocess
 import sys
 from collections.abc import Callable
@@ -263,6 +265,15 @@ def test_a_table_that_cannot_be_read_is_refused_in_words(name: str) -> None:
         list(PARQUET.read("x", io.BytesIO(make())))
 
 
+@pytest.mark.parametrize(
+    "pack", [bz2.compress, lzma.compress, lambda data: pa.compress(data, "zstd", asbytes=True)]
+)
+def test_lines_packed_in_a_way_that_is_not_read_are_refused(pack: Callable[[bytes], bytes]) -> None:
+    """The file's documents are not a few lines that are no JSON."""
+    with pytest.raises(CurateError, match=r"^a: is packed with (bzip2|xz|zstd)\.\nUnpack"):
+        next(JsonlReader("").read("a", io.BytesIO(pack(GOOD))))
+
+
 def test_a_run_goes_on_past_an_input_that_is_refused(cli: Cli) -> None:
     """One bad file never stops the others, and no stack trace is shown."""
     pipeline = (cli.folder / "toy.py").read_text().replace("JsonlReader", "ParquetReader")
@@ -299,7 +310,7 @@ def test_lines_are_those_that_split_makes(data: bytes, limit: int, piece: int) -
     blocks = [data[start : start + piece] for start in range(0, len(data), piece)]
     assert list(read_lines(blocks, limit)) == expected
     packed = b"".join(gzip.compress(block, mtime=0) + bytes(len(block) % 3) for block in blocks)
-    assert list(read_lines(blocks_of(io.BytesIO(packed)), limit)) == expected
+    assert list(read_lines(blocks_of("lines", io.BytesIO(packed)), limit)) == expected
 
 
 _IN_LITTLE_MEMORY = """

@@ -7,7 +7,15 @@ from typing import Any, BinaryIO
 
 from isal import isal_zlib
 
+from ..errors import CurateError
+
 _BLOCK = 1 << 20
+_OTHERS = {
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"\xfd7zXZ\0": "xz",
+    b"BZh": "bzip2",
+}
 _PACKED_BLOCK = 1 << 14  # becomes 16 MB at the most
 _IsalError: type[Exception] = isal_zlib.error  # type: ignore[assignment]  # as its stub has it
 
@@ -16,15 +24,19 @@ class GzipDamaged(Exception):
     """What follows in a gzip file cannot be found."""
 
 
-def blocks_of(stream: BinaryIO) -> Iterator[bytes]:
+def blocks_of(path: str, stream: BinaryIO) -> Iterator[bytes]:
     """Yield the bytes of a file, unpacked if it is gzip.
 
     Raises:
         GzipDamaged: it is gzip that is damaged or cut; what came before it was yielded.
+        CurateError: it is packed in another way: its lines cannot even be counted.
     """
-    packed = stream.read(2) == b"\x1f\x8b"
+    head = stream.read(6)
     stream.seek(0)
-    if packed:
+    for magic, name in _OTHERS.items():
+        if head.startswith(magic):
+            raise CurateError(f"{path}: is packed with {name}.\nUnpack it, or pack it with gzip.")
+    if head.startswith(b"\x1f\x8b"):
         yield from _unpacked(stream)
     else:
         while block := stream.read(_BLOCK):

@@ -20,7 +20,7 @@ _ROWS = 500
 
 @dataclass(frozen=True)
 class JsonlReader(Reader):
-    """Read documents from JSON lines, plain or gzip.
+    """Read documents from JSON lines, plain or gzip; a file that is packed otherwise is an error.
 
     A line that is not a JSON object with text fails as `not_json` or `no_text`; one with a value of
     another type as `invalid_value`, with a lone surrogate as `invalid_unicode`, and one that is too
@@ -52,7 +52,7 @@ class JsonlReader(Reader):
 
     def read(self, path: str, stream: BinaryIO) -> Iterator[tuple[Document, Drop | Failure | None]]:
         """Yield one document a line."""
-        lines = read_lines(blocks_of(stream), self.max_line_bytes)
+        lines = read_lines(blocks_of(path, stream), self.max_line_bytes)
         for number in itertools.count():
             doc = Document(f"{path}:{number}", metadata={"file_path": path, "offset": number})
             try:
