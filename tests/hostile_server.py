@@ -199,7 +199,7 @@ class HostileServer:
         lines = (
             "HTTP/1.1 302 Trouvé ".encode() + b"\xff",
             b"Content-Length: 0",
-            b"Location: /pdf/\xfc",
+            b"Location: /pdf/\xfc\xc3\x85",
         )
         writer.write(b"\r\n".join((*lines, b"", b"")))
         await writer.drain()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _NOT_MODIFIED = "http://netpreserve.org/warc/1.1/revisit/server-not-modified"
 OUTCOME = "Refetch-Outcome"  # in the metadata record of a URL that gave nothing
+SPACE = " \t\r"  # around a header's value; Python strips letters of UTF-8 that is read as Latin-1
 _IN_MEMORY_BYTES = 4 << 20
 _HEAD_BYTES = 1 << 20  # room for the head of an answer beside its body
 _LEVEL = 1  # PDFs are compressed inside; more effort saves under 1 %
@@ -88,9 +89,9 @@ def load(path: str, offset: int, url: URL, max_bytes: int) -> Answer | None:
     response = parse_response(record.block)
     if len(record.block) - response.start > max_bytes:
         return None
-    first, *lines = record.block[: response.start].decode("latin-1").splitlines()
+    first, *lines = record.block[: response.start].decode("latin-1").split("\n")
     headers = [
-        (name.strip(), value.strip())
+        (name.strip(SPACE), value.strip(SPACE))
         for name, colon, value in (line.partition(":") for line in lines)
         if colon
     ]

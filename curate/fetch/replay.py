@@ -16,7 +16,7 @@ from ..readers.heads import parse_fields
 from ..readers.http_body import parse_response
 from ..readers.warc_records import Record, Window, read_records
 from ..storage import open_input
-from .archive import OUTCOME
+from .archive import OUTCOME, SPACE
 from .params import REASONS, FetchError
 from .urls import normal_url
 
@@ -83,10 +83,10 @@ def replaying(paths: tuple[str, ...]) -> Iterator[str]:
             response = parse_response(block)
             status_line = block.split(b"\r\n", 1)[0].decode("latin-1").split(" ", 2)
             headers = [
-                (key.strip(), value.strip())
+                (key.strip(SPACE), value.strip(SPACE))
                 for key, _, value in (
                     line.partition(":")
-                    for line in block[: response.start].decode("latin-1").splitlines()[1:]
+                    for line in block[: response.start].decode("latin-1").split("\n")[1:]
                 )
                 if value and key.strip().lower() not in _NOT_SENT
             ]
