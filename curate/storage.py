@@ -14,8 +14,9 @@ import re
 import secrets
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
@@ -62,8 +63,22 @@ def open_input(path: str) -> BinaryIO:
     with reading(path):
         if is_remote(path):
             fs, key = filesystem(path)
-            return cast(BinaryIO, InputStream(path, fs.open(key, "rb")))
+            stream = fs.open(key, "rb")
+            if (cache := getattr(stream, "cache", None)) is not None:
+                cache.fetcher = partial(_fetch_whole, cache.fetcher, cache.size)
+            return cast(BinaryIO, InputStream(path, stream))
         return cast(BinaryIO, InputStream(path, Path(path).open("rb")))
+
+
+def _fetch_whole(
+    fetch: Callable[[int, int], bytes], size: int | None, start: int, end: int
+) -> bytes:
+    """Fetch a range. A server may send less of it, and fsspec would take what follows for it."""
+    data = fetch(start, end)
+    missing = min(end, end if size is None else size) - start - len(data)
+    if missing > 0:
+        raise OSError(f"{missing:,} of {end - start:,} bytes from {start:,} were not sent")
+    return data
 
 
 def read_json(path: str) -> Any:

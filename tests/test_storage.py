@@ -9,6 +9,7 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.error import URLError
 
@@ -129,6 +130,40 @@ def test_an_object_that_changes_while_it_is_read_is_an_error(s3_cli: Cli) -> Non
         files.pipe_file("crawl/in/a.jsonl", data.swapcase())
     with pytest.raises(InputError, match="has changed since"):
         open_unchanged(file.path, file.size, file.tag).__enter__()
+
+
+class _Partial(BaseHTTPRequestHandler):
+    """Sends less than the range it is asked for, as a server may."""
+
+    def do_GET(self) -> None:
+        ranged = "Range" in self.headers
+        self.send_response(206 if ranged else 200)
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Content-Length", "900" if ranged else "1000")
+        if ranged:
+            self.send_header("Content-Range", "bytes 0-899/1000")
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(bytes(900 if ranged else 1000))
+
+    do_HEAD = do_GET
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Say nothing."""
+
+
+def test_a_range_that_is_sent_in_part_is_an_error() -> None:
+    """What follows is never taken for the missing bytes."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Partial) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        (file,) = list_inputs(f"http://127.0.0.1:{server.server_address[1]}/a.jsonl")
+        assert file.size == 1000
+        with (
+            pytest.raises(InputError, match="100 of 1,000 bytes from 0 were not sent"),
+            open_unchanged(file.path, file.size, file.tag) as stream,
+        ):
+            stream.read()
+        server.shutdown()
 
 
 def test_inputs_are_sorted_and_named_once(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
