@@ -89,12 +89,12 @@ def test_hosts_cannot_break_the_card(run: Path) -> None:
 
 
 def test_norwegian_is_a_language_of_the_card(run: Path) -> None:
-    """Its code, no, is false in YAML unless it is quoted."""
+    """In YAML no is false, and yes, the code of Nyankpa, is true, unless quoted."""
     plan = Plan(str(ROOT / "pipelines" / "fineweb.py"), {}, str(run))
     published = count(plan)
-    published.languages["no"] = 1
+    published.languages |= {"no": 1, "yes": 1}
     text = card(plan, read_status(str(run)), published)
-    assert yaml.safe_load(text.split("---\n", 2)[1])["language"] == ["en", "no"]
+    assert yaml.safe_load(text.split("---\n", 2)[1])["language"] == ["en", "no", "yes"]
 
 
 def test_a_dataset_without_languages_or_tokens_has_a_card() -> None:

@@ -112,7 +112,7 @@ class Index:
             low = np.uint64(key << _UNIT_BITS)
             high = np.uint64((key << _UNIT_BITS) + (1 << _UNIT_BITS) - 1)
             for segment in self._catalog:
-                if not segment["keys"]:  # units without records; nothing cannot be mapped
+                if not segment["keys"]:  # of units without records; an empty file cannot be mapped
                     continue
                 array = np.memmap(self._folder / segment["file"], np.uint64, "r")
                 first, last = np.searchsorted(array, low), np.searchsorted(array, high, "right")

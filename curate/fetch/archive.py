@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _NOT_MODIFIED = "http://netpreserve.org/warc/1.1/revisit/server-not-modified"
 OUTCOME = "Refetch-Outcome"  # in the metadata record of a URL that gave nothing
-SPACE = " \t\r"  # around a header's value; Python strips letters of UTF-8 that is read as Latin-1
+_SPACE = " \t\r"  # around a header; Python strips letters of UTF-8 that is read as Latin-1
 _IN_MEMORY_BYTES = 4 << 20
 _HEAD_BYTES = 1 << 20  # room for the head of an answer beside its body
 _LEVEL = 1  # PDFs are compressed inside; more effort saves under 1 %
@@ -89,12 +89,7 @@ def load(path: str, offset: int, url: URL, max_bytes: int) -> Answer | None:
     response = parse_response(record.block)
     if len(record.block) - response.start > max_bytes:
         return None
-    first, *lines = record.block[: response.start].decode("latin-1").split("\n")
-    headers = [
-        (name.strip(SPACE), value.strip(SPACE))
-        for name, colon, value in (line.partition(":") for line in lines)
-        if colon
-    ]
+    first, headers = parse_head(record.block[: response.start])
     body = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)
     body.write(record.block[response.start :])
     date, identifier = (
@@ -104,6 +99,15 @@ def load(path: str, offset: int, url: URL, max_bytes: int) -> Answer | None:
     answer.size = len(record.block) - response.start
     answer.archived = (identifier, date)
     return answer
+
+
+def parse_head(head: bytes) -> tuple[str, list[tuple[str, str]]]:
+    """Return the first line of a head as it was archived, and its headers in their order."""
+    first, *lines = head.decode("latin-1").split("\n")
+    fields = (line.partition(":") for line in lines)
+    return first, [
+        (name.strip(_SPACE), value.strip(_SPACE)) for name, colon, value in fields if colon
+    ]
 
 
 class _Member:

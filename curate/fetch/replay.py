@@ -16,7 +16,7 @@ from ..readers.heads import parse_fields
 from ..readers.http_body import parse_response
 from ..readers.warc_records import Record, Window, read_records
 from ..storage import open_input
-from .archive import OUTCOME, SPACE
+from .archive import OUTCOME, parse_head
 from .params import REASONS, FetchError
 from .urls import normal_url
 
@@ -81,14 +81,10 @@ def replaying(paths: tuple[str, ...]) -> Iterator[str]:
                 return
             block = _block(place)
             response = parse_response(block)
-            status_line = block.split(b"\r\n", 1)[0].decode("latin-1").split(" ", 2)
+            first, fields = parse_head(block[: response.start])
+            status_line = first.rstrip("\r").split(" ", 2)
             headers = [
-                (key.strip(SPACE), value.strip(SPACE))
-                for key, _, value in (
-                    line.partition(":")
-                    for line in block[: response.start].decode("latin-1").split("\n")[1:]
-                )
-                if value and key.strip().lower() not in _NOT_SENT
+                (name, value) for name, value in fields if value and name.lower() not in _NOT_SENT
             ]
             headers.append(("X-Curate-Path", quote(place.path)))
             headers.append(("X-Curate-Offset", str(place.offset)))

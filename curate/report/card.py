@@ -75,16 +75,12 @@ def _front_matter(
     codes = sorted({name.partition("_")[0] for name in published.languages} - {"unknown", "und"})
     codes = [code for code in codes if code.isascii() and code.isalpha() and len(code) in (2, 3)]
     lines = [f"pretty_name: {plan.pipeline.name}"]
-    lines += ["language:", *(f"- {_yaml(code)}" for code in codes)] if codes else []
+    # Quoted: no, of Norwegian, and yes, of Nyankpa, would be false and true.
+    lines += ["language:", *(f'- "{code}"' for code in codes)] if codes else []
     lines += ["license: other", "license_name: common-crawl-terms-of-use", f"license_link: {TERMS}"]
     lines += ["task_categories:", "- text-generation", "size_categories:", f"- {size}"]
     lines += ["configs:", _configs(dataset, partitions), "tags:", "- curate"]
     return "\n".join(["---", *lines, "---"])
-
-
-def _yaml(code: str) -> str:
-    """Return a language's code as a string of YAML, for which a bare no is false."""
-    return json.dumps(code) if code == "no" else code
 
 
 def _summary(status: Status, published: Published) -> str:
