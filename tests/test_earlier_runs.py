@@ -10,7 +10,7 @@ import pytest
 
 from curate.errors import DefinitionError
 
-from .conftest import manifest_times
+from .conftest import Cli, manifest_times
 from .dedup_runs import Dedup, article, page, revised
 
 
@@ -171,3 +171,28 @@ def test_an_earlier_run_that_does_not_fit_is_refused(dedup: Dedup) -> None:
     documents.unlink()
     with pytest.raises(DefinitionError, match=r"must stay where they are"):
         dedup(against="old", verify=0.8)
+
+
+def test_an_earlier_run_may_have_given_a_unit_up(dedup: Dedup, cli: Cli) -> None:
+    """It is matched against what that run has compared; once that is whole, against all."""
+    dedup.write("old-1", [page("early", article(1))])
+    unread = dedup.folder / "pages/old-0.jsonl"
+    unread.write_bytes(b"\x28\xb5\x2f\xfd, as Zstandard begins")
+    dedup.write("new", [page("new-1", article(1)), page("new-2", article(2))])
+    old = ("run", "dedup.py", "--out", "old", "-p", "paths=pages/old-*.jsonl")
+    new = ("run", "dedup.py", "--out", "new", "-p", "paths=pages/new.jsonl", "-p", "against=old")
+    cli(*old, code=1)
+    cli(*new)
+    assert [row["id"] for row in dedup.published("new")] == ["new-2"]
+    assert dedup.removed(out="new")["new-1"]["duplicate_of"] == "early"
+
+    dedup.write("old-0", [page("later", article(2))])
+    cli(*old)
+    cli(*new)
+    assert dedup.published("new") == []
+    assert dedup.removed(out="new")["new-2"]["duplicate_of"] == "later"
+
+    (signed,) = (dedup.folder / "old/stages").glob("minhash_signatures-*/old-0-*.json")
+    signed.unlink()
+    (dedup.folder / "new/stages").rename(dedup.folder / "elsewhere")
+    assert "is not as it was when its documents were compared" in cli(*new, code=2).stderr

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DefinitionError
 from ..manifest import FileInfo, Manifest
-from ..storage import exists, join, read_json
+from ..storage import exists, join, names, read_json
 from ..stored import open_table
 
 if TYPE_CHECKING:
@@ -45,7 +45,10 @@ class EarlierRun:
         stages = {stage["name"]: stage for stage in read_json(path)["stages"]}
         for role in ("buckets", "clusters", "proven"):
             stage = f"{self.name}_{role}"
-            if (stage in stages or role != "proven") and not stages.get(stage, {}).get("units"):
+            if role == "proven" and stage not in stages:
+                continue
+            units = stages.get(stage, {}).get("units")
+            if not units or len(self._done(stages[stage])) < len(units):
                 raise DefinitionError(
                     f"against: {self.out} has no finished {stage}.\nFinish that run first; its"
                     " pipeline must use minhash_dedup, and by the same name."
@@ -73,12 +76,26 @@ class EarlierRun:
     def _manifests(self, stage: str) -> list[Manifest]:
         record = self._stages[stage]
         folder = join(self.out, record["folder"])
-        return [Manifest.read(join(folder, f"{unit}.json")) for unit in record["units"]]
+        return [Manifest.read(join(folder, f"{unit}.json")) for unit in self._done(record)]
+
+    def _done(self, record: dict[str, Any]) -> list[str]:
+        """Return the units of a stage but for those that were given up."""
+        there = set(names(join(self.out, record["folder"])))
+        return [unit for unit in record["units"] if f"{unit}.json" in there]
 
     @cached_property
     def signatures(self) -> list[Manifest]:
         """The manifests of the signatures, one per unit of its documents."""
-        return self.manifests("signatures")
+        from .signatures import digest_of
+
+        found = self.manifests("signatures")
+        # Its documents are counted through the units that were done when they were compared.
+        if not self._stages[f"{self.name}_buckets"]["units"][0].endswith(digest_of(found)):
+            raise DefinitionError(
+                f"against: {self.out} is not as it was when its documents were compared.\nGive its"
+                " command again."
+            )
+        return found
 
     @cached_property
     def bases(self) -> NDArray[np.int64]:
