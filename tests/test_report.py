@@ -16,6 +16,7 @@ from curate.report.histograms import STEPS_PER_BAR, Histogram, histograms, read_
 from curate.report.html_report import report
 from curate.status import read_status
 
+from .dedup_runs import Dedup, article, page, revised
 from .explained_runs import hostile_run, lengths_run, sample_run
 
 
@@ -146,3 +147,14 @@ def kept_at(chart: Histogram, threshold: float) -> int:
         for place in (at, chart.position)
     )
     return round(float(chart.kept + passed - now))
+
+
+def test_groups_of_each_deduplication_are_counted(tmp_path: Path) -> None:
+    """A page that is kept of its copies, and then of pages like it, stands for two groups."""
+    dedup, words = Dedup(tmp_path), article(1)
+    copies = [page("first", words, 1), page("copy", words, 2)]
+    dedup.write("a", [*copies, page("alike", revised(words, 3), 3), page("other", article(2))])
+    assert dedup(exact_first=True) == ["first", "other"]
+    found = read_figures(str(tmp_path / "out")).clusters
+    assert (found.sizes, found.removed) == ([("2", 2)], 2)
+    assert found.largest == [(2, "https://example.org/first")] * 2

@@ -196,19 +196,18 @@ def _lengths(stage: StageFiles) -> list[tuple[float, float, int]]:
 
 
 def _clusters(scans: Mapping[str, Scan]) -> Clusters:
-    sizes: dict[str, tuple[int, str]] = {}
-    for one in scans.values():
-        sizes.update(one.clusters)
+    # A page that is kept by one deduplication can be kept by the next: its clusters have one name.
+    sizes = [cluster for one in scans.values() for cluster in one.clusters.values()]
     removed = sum(one.removed for one in scans.values())
     bounds = [(2, 2), (3, 3), (4, 5), (6, 10), (11, 100), (101, 1000), (1001, 1 << 60)]
     names = ["2", "3", "4–5", "6–10", "11–100", "101–1,000", "more"]
     groups = [
-        (name, sum(low <= size <= high for size, _ in sizes.values()))
+        (name, sum(low <= size <= high for size, _ in sizes))
         for name, (low, high) in zip(names, bounds, strict=True)
     ]
     while groups and not groups[-1][1]:
         groups.pop()
-    largest = sorted(sizes.values(), key=lambda one: (-one[0], one[1]))[:5]
+    largest = sorted(sizes, key=lambda one: (-one[0], one[1]))[:5]
     return Clusters(groups, removed, largest)
 
 
