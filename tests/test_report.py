@@ -16,6 +16,7 @@ from curate.report.histograms import STEPS_PER_BAR, Histogram, histograms, read_
 from curate.report.html_report import report
 from curate.status import read_status
 
+from .conftest import Cli, write_input
 from .dedup_runs import Dedup, article, page, revised
 from .explained_runs import hostile_run, lengths_run, sample_run
 
@@ -158,3 +159,11 @@ def test_groups_of_each_deduplication_are_counted(tmp_path: Path) -> None:
     found = read_figures(str(tmp_path / "out")).clusters
     assert (found.sizes, found.removed) == ([("2", 2)], 2)
     assert found.largest == [(2, "https://example.org/first")] * 2
+
+
+def test_an_input_without_documents_does_not_make_a_report_partial(cli: Cli) -> None:
+    """Histograms of all there is are not said to be of a part."""
+    write_input(cli.folder, "empty", [])
+    cli("run", "toy.py")
+    assert read_figures(str(cli.folder / "runs/toy")).histograms
+    assert "a part of" not in read_report(cli.folder / "runs/toy")

@@ -111,12 +111,13 @@ def read_measures(
     if not rules:
         return None
     chosen = sorted(stage.decisions.items(), key=lambda item: sample_hash(item[0]))[:_MAX_UNITS]
-    values, weights, reasons, groups, rows = [], [], [], [], 0
+    values, weights, reasons, groups, rows, looked_at = [], [], [], [], 0, 0
     for unit, path in chosen:
         known = measured(path)
         table = read_columns(path, ("reason", "measures"))
         if known is None or "measures" not in table.column_names:
             continue
+        looked_at += 1
         matrix, numbers = _matrix(table.column("measures"), len(rules))
         if not len(numbers):
             continue
@@ -140,7 +141,7 @@ def read_measures(
         np.concatenate(weights),
         reasons,
         _others(rules, matrix, reasons),
-        len(values) == len(stage.units),
+        looked_at == len(stage.units),
         groups,
     )
 
