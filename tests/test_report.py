@@ -167,3 +167,15 @@ def test_an_input_without_documents_does_not_make_a_report_partial(cli: Cli) -> 
     cli("run", "toy.py")
     assert read_figures(str(cli.folder / "runs/toy")).histograms
     assert "a part of" not in read_report(cli.folder / "runs/toy")
+
+
+def test_a_report_says_when_lengths_are_of_a_part(tmp_path: Path) -> None:
+    """Of a file with many documents the first are measured; of a small one all, with no note."""
+    dedup = Dedup(tmp_path)
+    dedup.write("a", [page(f"{n}", ["word"] * 9) for n in range(2_600)])
+    dedup.write("b", [page(f"{n}", ["word"] * 9) for n in range(12)])
+    for paths, count, notes in (("pages/a.jsonl", 2_000, 1), ("pages/b.jsonl", 12, 0)):
+        dedup(kind="none", paths=paths)
+        figures = read_figures(str(tmp_path / "out"))
+        assert sum(documents for *_, documents in figures.lengths) == count
+        assert [note.partition(":")[0] for note in figures.sampled] == ["lengths"] * notes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -109,7 +109,7 @@ def read_figures(out: str, plan: Plan | None = None) -> Figures:
         charts,
         _domains(run, scans),
         _languages(run.output),
-        _lengths(run.output),
+        _lengths(run.output, sampled),
         _clusters(scans),
         _kept(run, scans),
         _dropped(run, scans, status),
@@ -164,27 +164,40 @@ def _languages(stage: StageFiles) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
-def _text_lengths(path: str, limit: int) -> Iterator[NDArray[np.int64]]:
-    """Yield the characters of the first texts of a file, a batch at a time."""
+def _text_lengths(path: str, limit: int) -> tuple[list[NDArray[np.int64]], bool]:
+    """Return the characters of the first texts of a file, and whether these are all."""
     import numpy as np
     import pyarrow.compute as pc
 
+    lengths, read = [], 0
     with open_input(path) as stream:
-        for batch in open_parquet(stream).iter_batches(500, columns=["text"], use_threads=False):
+        file = open_parquet(stream)
+        for batch in file.iter_batches(500, columns=["text"], use_threads=False):
             column = pc.utf8_length(batch.column(0))
-            yield column.to_numpy(zero_copy_only=False).astype(np.int64)
-            limit -= len(batch)
-            if limit <= 0:
-                return
+            lengths.append(column.to_numpy(zero_copy_only=False).astype(np.int64))
+            read += len(batch)
+            if read >= limit:
+                break
+        return lengths, read == file.metadata.num_rows
 
 
-def _lengths(stage: StageFiles) -> list[tuple[float, float, int]]:
-    """Return a histogram of the characters of published texts: from, to, documents."""
+def _lengths(stage: StageFiles, sampled: list[str]) -> list[tuple[float, float, int]]:
+    """Return a histogram of the characters of published texts: from, to, documents.
+
+    Args:
+        stage: whose documents they are.
+        sampled: a note is added where not all were looked at.
+    """
     import numpy as np
 
-    lengths = [np.empty(0, np.int64)]
+    lengths, limit = [np.empty(0, np.int64)], _LENGTH_DOCUMENTS // _LENGTH_UNITS
+    whole = len(stage.decisions) <= _LENGTH_UNITS
     for path in _document_files(stage, _LENGTH_UNITS):
-        lengths += _text_lengths(path, _LENGTH_DOCUMENTS // _LENGTH_UNITS)
+        found, all_of_file = _text_lengths(path, limit)
+        lengths += found
+        whole = whole and all_of_file
+    if not whole:
+        sampled.append(f"lengths: the first {limit:,} documents of a unit, {_LENGTH_UNITS} units")
     all_lengths = np.concatenate(lengths)
     if not len(all_lengths):
         return []
