@@ -169,6 +169,16 @@ def test_an_input_without_documents_does_not_make_a_report_partial(cli: Cli) -> 
     assert "a part of" not in read_report(cli.folder / "runs/toy")
 
 
+def test_what_was_measured_is_known_by_its_reason_behind_many_empty_inputs(cli: Cli) -> None:
+    """A lower threshold keeps more, and `show --near` finds it, whichever unit comes first."""
+    for number in range(9):
+        write_input(cli.folder, f"0{number}", [])
+    cli("run", "toy.py")
+    (chart,) = _charts(cli.folder / "runs/toy")
+    assert kept_at(chart, 10) > kept_at(chart, 20) == chart.kept
+    assert "too_short" in cli("show", "runs/toy", "--near", "too_short").stdout
+
+
 def test_a_report_says_when_lengths_are_of_a_part(tmp_path: Path) -> None:
     """Of a file with many documents the first are measured; of a small one all, with no note."""
     dedup = Dedup(tmp_path)

@@ -14,6 +14,7 @@ from .texts import fill_texts
 Kind = Literal["kept", "dropped", "failed", "near"]
 _COLUMNS = ("id", "url", "outcome", "reason", "value", "threshold", "message")
 _ENOUGH = 200  # candidates to choose from, by hash
+_ASKED, _MAX_ASKED = 8, 400  # units that tell what was measured; with those that know nothing
 
 
 @dataclass(slots=True)
@@ -77,15 +78,22 @@ def rules_of(described: dict[str, Any] | None) -> list[Rule]:
 
 
 def described(stage: StageFiles) -> dict[str, Any] | None:
-    """Return what a stage's measures are: as its first unit tells, with the reasons of a few."""
+    """Return what a stage's measures are, with the reasons that a few of its units know.
+
+    A unit whose documents were all gone before has met none of the reasons.
+    """
     merged: dict[str, Any] | None = None
-    for path in list(stage.decisions.values())[:8]:
+    asked = 0
+    for path in list(stage.decisions.values())[:_MAX_ASKED]:
         found = measured(path)
+        asked += found is None or any(rule["reasons"] for rule in found["rules"])
         if found and merged is None:
             merged = found
         elif found and merged:
             for rule, other in zip(merged["rules"], found["rules"], strict=True):
                 rule["reasons"] = sorted({*rule["reasons"], *other["reasons"]})
+        if asked == _ASKED:
+            break
     return merged
 
 
