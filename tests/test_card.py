@@ -17,7 +17,7 @@ from curate.report.croissant import croissant
 from curate.report.published import count
 from curate.status import read_status
 
-from .conftest import ROOT
+from .conftest import ROOT, Cli
 from .explained_runs import lengths_run, sample_run
 
 
@@ -101,3 +101,28 @@ def test_a_dataset_without_languages_or_tokens_has_a_card() -> None:
     """What the documents do not hold is left out."""
     text = (lengths_run() / "dataset" / "README.md").read_text()
     assert "## Known limits" in text and " tokens" not in text.split("## What became")[0]
+
+
+_OWN = """
+from curate import Pipeline, Stage
+from curate.readers.records import JsonlReader
+
+KEEP = (("language", "list<string>"), ("url", "int64"), ("token_count", "string"))
+
+
+def pipeline() -> Pipeline:
+    return Pipeline("own", output=Stage("load", source=JsonlReader("own.jsonl", keep=KEEP)))
+"""
+
+
+def test_columns_of_another_type_are_published_and_not_counted(cli: Cli) -> None:
+    """A column of one's own may be called as one that the card counts."""
+    row = {"text": "A text.", "language": ["en", "de"], "url": 7, "token_count": "three"}
+    (cli.folder / "own.jsonl").write_text(json.dumps(row))
+    (cli.folder / "own.py").write_text(_OWN)
+    assert "report.html" in cli("run", "own.py").stdout
+    out = cli.folder / "runs" / "own"
+    assert row.items() <= pq.read_table(out / "dataset" / "data").to_pylist()[0].items()
+    text = (out / "dataset" / "README.md").read_text()
+    assert "1 documents, 7 characters of text, in 1 Parquet files" in text
+    assert (out / "report.html").is_file()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..document import open_parquet
 from ..errors import CurateError
-from ..explain.run_files import RunFiles, StageFiles, read_columns
+from ..explain.run_files import RunFiles, StageFiles
 from ..explain.samples import sample_hash
 from ..explain.show import Shown
 from ..explain.texts import fill_texts
@@ -17,6 +17,7 @@ from ..plan import Plan
 from ..status import Status, read_status
 from ..storage import open_input
 from .histograms import Histogram, histograms, read_measures
+from .published import read_counted
 from .scan import MAX_UNITS, Scan, scan
 
 if TYPE_CHECKING:
@@ -157,7 +158,7 @@ def _languages(stage: StageFiles) -> list[tuple[str, int]]:
 
     counts: Counter[str] = Counter()
     for path in _document_files(stage, MAX_UNITS):
-        table = read_columns(path, ("language",))
+        table = read_counted(path, "language")
         if table.num_columns:
             for one in pc.value_counts(table.column(0)).to_pylist():
                 counts[one["values"] or "unknown"] += one["counts"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..explain.run_files import read_columns
 from ..manifest import FileInfo
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ..plan import Plan
 
 _MAX_FILES = 64
+# A column of a user's own may have one of these names and another type.
+_COUNTED = {"url": "string", "language": "string", "token_count": "int64"}
 _HOST = r"^[A-Za-z][A-Za-z0-9+.-]*://(?:www\.)?(?P<host>[^/?#:]+)"
 
 
@@ -50,6 +52,13 @@ def published_files(plan: Plan) -> list[FileInfo]:
     return [planned.manifest(u.name).files["documents"] for u in units if u.name in done]
 
 
+def read_counted(path: str, *names: str) -> Any:
+    """Read the columns of a file that are counted, or those named; without any of another type."""
+    table = read_columns(path, names or tuple(_COUNTED))
+    kinds = zip(table.column_names, table.schema.types, strict=True)
+    return table.select([name for name, kind in kinds if str(kind) == _COUNTED[name]])
+
+
 def count(plan: Plan) -> Published:
     """Look through the published files, or 64 of them."""
     import pyarrow.compute as pc
@@ -59,7 +68,7 @@ def count(plan: Plan) -> Published:
         path = join(plan.out, file.name)
         if not exists(path):
             continue
-        table = read_columns(path, ("url", "language", "token_count"))
+        table = read_counted(path)
         found.counted += 1
         found.documents += file.rows
         if "language" in table.column_names:
