@@ -14,7 +14,7 @@ from curate.cli import main
 from curate.explain.run_files import StageFiles
 from curate.explain.show import Reader
 
-from .conftest import Cli
+from .conftest import Cli, write_input
 from .explained_runs import hostile_run, sample_run
 
 
@@ -218,3 +218,15 @@ def test_crawled_text_does_nothing_to_the_terminal(capsys: pytest.CaptureFixture
     text = told(hostile_run(), "x.example", capsys)
     assert "␛[2J" in text and "[RLO]" in text
     assert not set(text) & {"\x1b", "\x00", "\x9b", "\u202e"}
+
+
+def test_a_record_of_a_unit_that_was_given_up_is_told_so(cli: Cli) -> None:
+    """The answer does not end where the record was kept, as if it were in the dataset."""
+    write_input(cli.folder, "d", ["this text is long enough", "fail while the flag is there"])
+    (cli.folder / "flag").touch()
+    cli("run", "toy.py", code=1)
+    *_, last = json.loads(cli("why", "runs/toy", "d-0", "--json").stdout)
+    assert (last["stage"], last["outcome"]) == ("filter", "given up")
+    assert "filter  given up   with its unit: the worker ended with exit code 7" in (
+        cli("why", "runs/toy", "d-0").stdout
+    )

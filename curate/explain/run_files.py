@@ -63,6 +63,15 @@ class StageFiles:
         """Tell whether a unit has its manifest."""
         return exists(join(self.folder, f"{unit}.json"))
 
+    def failure(self, unit: str) -> str | None:
+        """Return the last error of a unit that was tried and is not done; None if it was not."""
+        failures = self.folder.rpartition("/")[2]
+        path = join(self.out, "failures", failures, f"{unit}.json")
+        try:
+            return str(read_json(path)["error"]) if exists(path) else None
+        except (ValueError, KeyError, TypeError):
+            return None
+
     def file(self, unit: str, role: str) -> str | None:
         """Return the path of a file of a unit, if it has one in this role and it is there."""
         info = self.manifest(unit).files.get(role)

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from .tune import Proposal
     from .why import Entry, Explainer
 
-_STYLES = {"kept": "green", "published": "green", "dropped": "red", "failed": "yellow"}
+_STYLES = {
+    "kept": "green",
+    "published": "green",
+    "dropped": "red",
+    "failed": "yellow",
+    "given up": "yellow",
+}
 _MAX_LINE = 400
 _MAX_LINES = 60
 _METADATA = ("extractor", "language", "language_score", "token_count", "date")
@@ -59,6 +65,8 @@ def _told(entry: Entry) -> str:
         return f"{one_line(entry['file'])}, row {entry['row']:,}"
     if entry["outcome"] == "failed":
         return f"{entry['reason']}: {one_line(entry['message'] or '')}"
+    if entry["outcome"] == "given up":
+        return f"with its unit: {one_line(entry['message'])}"
     parts = []
     if entry["outcome"] == "kept" and entry.get("steps"):
         parts.append(f"by {', '.join(entry['steps'])}")

@@ -68,6 +68,8 @@ class Explainer:
             here = self._next(stage, here.unit, row, decision["id"], entries)
         if before is not None and before[0] is self.run.output:
             entries.append(self._published(*before))
+        elif before is not None:
+            entries += self._undone(before[0], before[1])
         return entries
 
     def _decision(self, place: Place) -> dict[str, Any]:
@@ -156,6 +158,16 @@ class Explainer:
                 for place in self._by_id(other, identifier):
                     entries.append(self._entry(other, place, self._decision(place), None))
         return following
+
+    def _undone(self, stage: StageFiles, unit: str) -> Iterator[Entry]:
+        """Yield where a record ended that was kept: a unit that has failed, or is still to do."""
+        for other in self.run.stages.values():
+            taken = other.of_source(unit) if stage.name in other.sources else None
+            if taken is not None and not other.is_done(taken):
+                error = other.failure(taken)
+                outcome = "not done yet" if error is None else "given up"
+                yield {"stage": other.name, "outcome": outcome, "reason": None, "message": error}
+                return
 
     def _by_row(self, stage: StageFiles, unit: str, row: int, identifier: str) -> Place | None:
         path = stage.decisions[unit]
