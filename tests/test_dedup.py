@@ -51,6 +51,20 @@ def test_the_longest_page_can_be_kept_instead(dedup: Dedup) -> None:
 
 
 @pytest.mark.parametrize(
+    "date",
+    [
+        *("200{}", "2024-0{}", "2024-01-0{}", "2024010{}", "2024-01-0{}T10:20Z"),
+        *("2024-01-0{} 10:20:30", "2024-01-05T10:20:30.0{}Z"),
+    ],
+)
+def test_the_earliest_page_is_known_by_any_part_of_a_date(dedup: Dedup, date: str) -> None:
+    """Not all dates are to the second; a page without one is kept of none that has."""
+    pages = [page(f"p{day}", article(1)) | {"date": date.format(day)} for day in (7, 5, 2, 9, 3)]
+    dedup.write("a", [page("none", article(1)) | {"date": None}, *pages])
+    assert dedup() == ["p2"]
+
+
+@pytest.mark.parametrize(
     "rule", [{}, {"verify": 0.8}, {"verify": 0.7, "measure": "containment"}, {"within": "language"}]
 )
 def test_sharding_changes_neither_the_documents_nor_the_bytes(

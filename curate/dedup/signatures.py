@@ -19,6 +19,9 @@ from .minhash import MinHashParams
 if TYPE_CHECKING:
     from ..task import Work
 
+_DATE = re.compile(
+    r"\d{4}(?:[-/]?\d\d(?:[-/]?\d\d(?:[Tt ]?\d\d:?\d\d(?::?\d\d(?:[.,]\d{1,3})?)?)?)?)?", re.ASCII
+)
 _WITHIN = 1  # seed of the hash of a `within` value, so that it is none of a text's
 
 
@@ -55,6 +58,7 @@ class SignatureStage(StageKind):
         """The parameters."""
         kind = f"{type(self.params).__module__}.{type(self.params).__qualname__}"
         later = {"contained": 1} if self.contained else {}
+        later |= {"dates": 1} if "date" in self.source.columns else {}
         if isinstance(self.params, ExactParams):
             compared = self.source.columns.get(self.params.by, "string")
             later |= {"zeros": 1} if compared in ("int64", "double", "bool") else {}
@@ -256,9 +260,12 @@ def id_bytes(identifier: str) -> bytes:
 
 
 def _date(doc: Document) -> int:
-    """Return the digits of a WARC-Date to the second; after all dates if there is none."""
-    digits = re.match(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)", str(doc.metadata.get("date")))
-    return int("".join(digits.groups())) if digits else 1 << 62
+    """Return the digits of a date to the millisecond, what it leaves out as 0; the last if none.
+
+    Any part of ISO 8601 from the year on, as WARC 1.1 allows; its time zone is not looked at.
+    """
+    found = _DATE.match(str(doc.metadata.get("date")))
+    return int(re.sub(r"\D", "", found[0]).ljust(17, "0")) if found else 1 << 62
 
 
 def same(manifests: list[Manifest], unit: Unit) -> list[Manifest]:

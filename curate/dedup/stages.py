@@ -41,7 +41,8 @@ def minhash_dedup(
     Args:
         source: the stage whose documents are compared, all with all.
         params: what makes two documents candidates.
-        keep: "first" keeps the earliest by `date`, "longest" the one with most characters and of
+        keep: "first" keeps the earliest by `date` (2024-01-05T10:20:30.5Z or a part of it, such
+            as 2024-01-05; one without is the last), "longest" the one with most characters and of
             those the earliest; the smallest hash of the id decides between equals.
         verify: least similarity of a removed document to the one that is kept for it, of the
             shingles of both, numbers included; None removes on a shared bucket alone.
