@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from curate.cli import main
 from curate.explain.run_files import RunFiles, read_columns
 from curate.status import read_status
 
+from .conftest import PIPELINE, Cli, write_input
 from .explained_runs import early_run, lengths_run, sample_run
 
 PROSE = "The old house stands on a hill, and that garden was the best of it for all the children. "
@@ -93,6 +95,18 @@ def test_a_person_gets_a_table_and_a_snippet(capsys: pytest.CaptureFixture[str])
     assert "too_few_words" in told and "would drop" in told
     assert "would keep 5" in told or "would keep 4" in told
     assert "GopherQualityFilter(min_words=" in told
+
+
+def test_a_line_for_the_pipeline_file_has_what_the_filter_was_given(cli: Cli) -> None:
+    """Put in its place it changes the thresholds alone: the rules stay those of v1."""
+    (cli.folder / "toy.py").write_text(
+        "from curate.filters.gopher import GopherQualityFilter as Gopher\n"
+        + PIPELINE.replace("MinLength(min_chars)", "Gopher(min_words=min_chars, rules='v1')")
+    )
+    write_input(cli.folder, "d", [PROSE * number for number in range(1, 81)])
+    cli("run", "toy.py", "-p", "paths=in/d.jsonl")
+    told = cli("tune", "runs/toy", "--keep", "0.5").stdout
+    assert re.search(r"^GopherQualityFilter\(rules='v1', min_words=\d+\),$", told, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

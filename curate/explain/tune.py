@@ -11,7 +11,8 @@ together cost a tenth of the good texts at most; one that tells nothing apart st
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -359,6 +360,17 @@ def _snippet(rows: list[Row], filters: list[Filter]) -> str:
                 value = tuple(pairs)
             changed[row.field] = value
         if changed:
-            given = ", ".join(f"{name}={value!r}" for name, value in changed.items())
+            given = ", ".join(f"{name}={value!r}" for name, value in _settings(step, changed))
             lines.append(f"{type(step).__name__}({given}),")
     return "\n".join(lines)
+
+
+def _settings(step: Any, changed: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield what a filter must be given: what changes, and what is not by default as it is now."""
+    for field in dataclasses.fields(step):
+        value = changed.get(field.name, getattr(step, field.name))
+        default = field.default
+        if field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+        if field.init and (field.name in changed or value != default):
+            yield field.name, value
