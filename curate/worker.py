@@ -71,11 +71,11 @@ def serve(path: str, parameters: dict[str, str], out: str, inputs: str, digest: 
     # Blocked and looked for between documents. Processes that a step starts inherit this, so that
     # a signal to the whole task never fails the document they are working on.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    replies = _Replies(_take_stdout())
+    orders, replies = _take_stdin(), _Replies(_take_stdout())
     _die_with_parent()
     worker: Worker | None = None
     try:
-        for line in sys.stdin:
+        for line in orders:
             order = json.loads(line)
             if not order:
                 _release(worker)
@@ -145,6 +145,14 @@ def _memory_mb() -> int:
     """Return the resident memory of this process."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") >> 20
+
+
+def _take_stdin() -> TextIO:
+    """Keep standard input for the protocol: what steps and their processes read has ended."""
+    orders = os.fdopen(os.dup(0))
+    with Path(os.devnull).open("rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    return orders
 
 
 def _take_stdout() -> TextIO:

@@ -102,6 +102,17 @@ def test_a_step_that_fails_with_every_document_shows_why(cli: Cli) -> None:
     assert any("ValueError: this page is odd" in text for text in logs)
 
 
+def test_a_step_and_its_processes_find_nothing_on_standard_input(cli: Cli) -> None:
+    """One that reads it would wait there for ever, or take what the worker is told."""
+    text = (cli.folder / "toy.py").read_text()
+    reading = "        import subprocess\n        subprocess.run(['cat'])\n"
+    signature = "    def reject(self, doc: Document) -> Drop | None:\n"
+    cli("run", "toy.py", "--out", "calm")
+    (cli.folder / "toy.py").write_text(text.replace(signature, signature + reading))
+    cli("run", "toy.py", "--workers", "1", "--patience", "0.2")
+    assert dataset_bytes(cli.folder) == dataset_bytes(cli.folder, "calm")
+
+
 def test_a_step_that_fails_now_and_then_shows_no_traceback(cli: Cli) -> None:
     """Single odd documents are counted, and told by their decisions."""
     write_input(cli.folder, "a", ["raise", LONG])
