@@ -72,8 +72,13 @@ def explaining(path: str) -> Iterator[None]:
     except CurateError as error:
         line = _line_in(path, error)
         raise type(error)(f"{path}{line}: {error}") from error
-    except Exception as error:
-        line = f", line {error.lineno}" if isinstance(error, SyntaxError) else _line_in(path, error)
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # a file that ends Python would end us as if all was done
+        line = _line_in(path, error)
+        if isinstance(error, SyntaxError) and error.lineno:
+            line = f", line {error.lineno}"
         what = " ".join(str(error).split())[:300]
         raise DefinitionError(f"{path}{line}: {type(error).__name__}: {what}") from error
 

@@ -29,6 +29,7 @@ MISTAKES = [
     (["plan", "reserved.py"], "no stage may be called 'dataset'"),
     (["plan", "nameless.py"], "Nameless has no name"),
     (["plan", "same.py"], "two filters are called 'min_length'"),
+    (["run", "exits.py"], "exits.py, line 2: SystemExit"),
     (["plan", "lines.py"], "ValueError: one two three four five"),
 ]
 HEAD = """from curate import Pipeline, Stage
@@ -59,6 +60,7 @@ def pipeline():
     return Pipeline("x", output=Stage("y", source=JsonlReader("in/*.jsonl"), steps=steps))
 """,
     "lines.py": "raise ValueError('one\\ntwo\\nthree\\nfour\\nfive')\n",
+    "exits.py": "import sys\nsys.exit(0)\n",
     "name.py": HEAD + '    return Pipeline("Name!", output=load)\n',
 }
 
