@@ -11,7 +11,7 @@ import traceback
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +66,10 @@ def call(path: str, function: Callable[..., object], parameters: Mapping[str, An
 
 @contextmanager
 def explaining(path: str) -> Iterator[None]:
-    """Turn what goes wrong in a pipeline file into where and what."""
+    """Turn what goes wrong in a pipeline file into where and what; what it prints is no answer."""
     try:
-        yield
+        with redirect_stdout(sys.stderr):
+            yield
     except CurateError as error:
         line = _line_in(path, error)
         raise type(error)(f"{path}{line}: {error}") from error

@@ -270,6 +270,15 @@ def test_json_is_all_that_goes_to_standard_output(cli: Cli) -> None:
     assert [stage["name"] for stage in value["stages"]] == ["load", "filter", "dataset"]
 
 
+def test_what_a_definition_prints_is_not_part_of_the_answer(cli: Cli) -> None:
+    """It is shown beside `--json`."""
+    with (cli.folder / "toy.py").open("a") as file:
+        file.write("\nprint('hello')\n")
+    done = cli("plan", "toy.py", "--json")
+    assert json.loads(done.stdout)["stages"]
+    assert "hello" in done.stderr
+
+
 def test_text_and_ids_that_are_no_unicode_cost_one_document(cli: Cli) -> None:
     """A lone surrogate fails its own document, by name, and no other."""
     lines = [
