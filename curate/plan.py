@@ -65,12 +65,14 @@ class Plan:
     """
 
     def __init__(self, path: str, parameters: Mapping[str, str], out: str = "") -> None:
-        self.path = path
+        self.path = path = _no_flag(path)
         self.given = dict(parameters)
         function = load(path)
         self.parameters = convert_all(path, function, parameters)
         self.pipeline = call(path, function, self.parameters)
-        self.out = out.removeprefix("file://").rstrip("/") or f"runs/{self.pipeline.name}"
+        self.out = _no_flag(out.removeprefix("file://").rstrip("/")) or (
+            f"runs/{self.pipeline.name}"
+        )
         self.stages: list[PlannedStage] = []
         for stage in [*self.pipeline.stages, DatasetStage.of(self.pipeline)]:
             with explaining(path):
@@ -253,6 +255,11 @@ class Plan:
             identity["source"] = code
         text = json.dumps(identity, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+
+
+def _no_flag(path: str) -> str:
+    """Return a path that no command takes for one of its flags: workers and sbatch are given it."""
+    return f"./{path}" if path.startswith("-") else path
 
 
 def _digest(value: Any) -> str:

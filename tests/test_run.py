@@ -279,6 +279,14 @@ def test_what_a_definition_prints_is_not_part_of_the_answer(cli: Cli) -> None:
     assert "hello" in done.stderr
 
 
+def test_a_folder_that_looks_like_a_flag_is_written_to(cli: Cli) -> None:
+    """So is a pipeline file read: neither is a flag to the workers."""
+    cli("run", "toy.py", "--out", "calm")
+    (cli.folder / "toy.py").rename(cli.folder / "-toy.py")
+    cli("run", "--out=-p", "--", "-toy.py")
+    assert dataset_bytes(cli.folder, "-p") == dataset_bytes(cli.folder, "calm")
+
+
 def test_text_and_ids_that_are_no_unicode_cost_one_document(cli: Cli) -> None:
     """A lone surrogate fails its own document, by name, and no other."""
     lines = [

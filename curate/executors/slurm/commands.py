@@ -103,7 +103,7 @@ def submit(script: Path, *options: str) -> str:
         RefusedError: sbatch refuses it.
         SlurmSilentError: the controller does not answer.
     """
-    output = _call(["sbatch", "--parsable", *options, str(script)], refusing=True)
+    output = _call(["sbatch", "--parsable", *options, "--", str(script)], refusing=True)
     return output.strip().splitlines()[-1].split(";")[0]
 
 
