@@ -209,6 +209,24 @@ def test_in_a_terminal_a_run_is_shown_as_it_goes_on(slurm: Cli) -> None:
     assert "a-22" in shown and "a-23" in shown
 
 
+@pytest.mark.parametrize("name", ['50%a of it\'s "odd" #1', "-p"])
+def test_a_folder_of_any_name_is_written_to(slurm: Cli, name: str) -> None:
+    """Quotes, blanks, signs of sbatch's own and what looks like a flag are parts of a name."""
+    slurm("run", "toy.py", "--out", "calm")
+    folder = slurm.folder / name
+    folder.mkdir()
+    (slurm.folder / "in").rename(folder / "in")
+    (slurm.folder / "toy.py").rename(folder / "toy.py")
+    (folder / "profile.toml").write_text("hours = 1\n")
+    inside = Cli(folder)
+    inside.environment = slurm.environment
+    options = ("--executor", "slurm", "--profile", "profile.toml")
+    inside("run", "toy.py", f"--out={name}", *options)
+    published = dataset_bytes(slurm.folder, "calm")
+    assert dataset_bytes(folder, name) == published
+    inside("verify", "--", name)
+
+
 def test_fineweb_on_three_nodes_is_what_it_is_here(slurm: Cli) -> None:
     """The whole of FineWeb on the sample: extraction, filters, deduplication, the dataset."""
     pipeline, sample = ROOT / "pipelines/fineweb.py", f"warcs={ROOT}/sample_data/warc/*.warc.gz"

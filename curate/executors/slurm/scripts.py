@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -56,9 +57,9 @@ def script(
     options = [
         f"--job-name={name}",
         *([f"--array=0-{array - 1}"] if array else []),
-        f"--output={log}",
+        f"--output={_escaped(log)}",
         "--open-mode=append",
-        f"--chdir={Path.cwd()}",
+        f"--chdir={_escaped(str(Path.cwd()))}",
         *(
             f"--{key}={getattr(profile, key)}"
             for key in ("partition", "account", "qos")
@@ -90,6 +91,11 @@ def script(
         lines.append(f"export PYTHONPATH={shlex.quote(os.pathsep.join(path))} PYTHONSAFEPATH=1")
     lines.append(f"exec {shlex.join([python, '-m', 'curate', *command])}")
     return "\n".join(lines) + "\n"
+
+
+def _escaped(path: str) -> str:
+    """Write a path so that sbatch takes its quotes, backslashes and # for what they are."""
+    return re.sub(r"""[\\"'#]""", r"\\\g<0>", path)
 
 
 def _quoted(option: str) -> str:
