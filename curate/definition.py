@@ -73,10 +73,7 @@ def explaining(path: str) -> Iterator[None]:
     except CurateError as error:
         line = _line_in(path, error)
         raise type(error)(f"{path}{line}: {error}") from error
-    except (
-        Exception,
-        SystemExit,
-    ) as error:  # a file that ends Python would end us as if all was done
+    except (Exception, SystemExit) as error:  # to end Python here would look like all done
         line = _line_in(path, error)
         if isinstance(error, SyntaxError) and error.lineno:
             line = f", line {error.lineno}"
