@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,21 @@ def test_another_number_of_tasks_takes_over_the_run(slurm: Cli) -> None:
     until_said(first, "following it")
     finishes(slurm, second)
     finishes(slurm, first)
+
+
+def test_other_jobs_of_the_user_may_have_any_name(slurm: Cli) -> None:
+    """One of several lines, with the marks of squeue's table, or no UTF-8: it is left alone."""
+    slurm("run", "toy.py", "--out", "calm")
+    held = []
+    for name in (b"two\nlines", b"a|b|c|d|e|f", b"\xef"):
+        command = ["sbatch", "--parsable", "--hold", "--job-name", name, "--wrap", "true"]
+        held.append(subprocess.check_output(command, env=slurm.environment).strip())
+    slurm("run", "toy.py", "--executor", "slurm")
+    same(slurm)
+    for job in held:
+        shown = subprocess.check_output(["squeue", "-h", "-j", job], env=slurm.environment)
+        assert shown
+        subprocess.run(["scancel", job], env=slurm.environment, check=True)
 
 
 def test_a_changed_threshold_ends_the_tasks_of_the_old_one(slurm: Cli, cluster: Cluster) -> None:

@@ -85,11 +85,12 @@ def jobs(control: Path) -> list[Job]:
     Raises:
         SlurmSilentError: the controller does not answer.
     """
-    form = "%F|%K|%T|%N|%j|%r"
+    form = "%F|%K|%T|%N|%r|%j"
     output = _call(["squeue", "-h", "-r", "-t", "all", "-u", str(os.getuid()), "-o", form])
     found = []
     for line in output.splitlines():
-        number, index, state, node, name, reason = line.split("|", 5)
+        number, index, state, node, reason, name, *_ = [*line.split("|", 5), *[""] * 5]
+        # The user's other jobs may have any name, also one of several lines.
         if name.endswith(f"-{run_id(control)}"):
             task = f"{number}_{index}" if index.isdigit() else number
             found.append(Job(task, name, state, reason, node))
@@ -104,7 +105,7 @@ def submit(script: Path, *options: str) -> str:
         SlurmSilentError: the controller does not answer.
     """
     output = _call(["sbatch", "--parsable", *options, "--", str(script)], refusing=True)
-    return output.strip().splitlines()[-1].split(";")[0]
+    return output.strip().rpartition("\n")[2].split(";")[0]
 
 
 def cancel(tasks: Sequence[str]) -> None:
@@ -156,6 +157,7 @@ def _call(command: list[str], check: bool = True, refusing: bool = False) -> str
             env=environment,
             capture_output=True,
             text=True,
+            errors="replace",  # other jobs may have names that are no UTF-8
             timeout=_TIMEOUT_S,
             stdin=subprocess.DEVNULL,
         )
