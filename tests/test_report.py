@@ -11,6 +11,7 @@ import pytest
 
 from curate.cli import main
 from curate.explain.run_files import RunFiles
+from curate.explain.show import Reader
 from curate.report.figures import read_figures
 from curate.report.histograms import STEPS_PER_BAR, Histogram, histograms, read_measures
 from curate.report.html_report import report
@@ -189,3 +190,17 @@ def test_a_report_says_when_lengths_are_of_a_part(tmp_path: Path) -> None:
         figures = read_figures(str(tmp_path / "out"))
         assert sum(documents for *_, documents in figures.lengths) == count
         assert [note.partition(":")[0] for note in figures.sampled] == ["lengths"] * notes
+
+
+def test_copies_of_a_page_are_published_documents(tmp_path: Path) -> None:
+    """A page that is repeated counts as often as it is in the dataset; each text is to be read."""
+    dedup = Dedup(tmp_path)
+    pages = [page("one", article(1)), *(page(name, article(2)) for name in ("two", "alike"))]
+    last = page("last", article(3)) | {"url": "https://other.example/"}
+    dedup.write("a", [*pages, last])
+    published = dedup(weights="minhash_cluster_size")
+    assert len(published) == 5 and set(published[1:4]) <= {"two", "alike"}
+    hosts = [(one.host, one.kept, one.records) for one in read_figures(f"{tmp_path}/out").domains]
+    assert hosts == [("example.org", 4, 3), ("other.example", 1, 1)]
+    texts = {shown.id: shown.text for shown in Reader(f"{tmp_path}/out").kept()}
+    assert texts == {row["id"]: row["text"] for row in dedup.published()}

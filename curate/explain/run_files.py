@@ -78,6 +78,29 @@ class StageFiles:
         path = join(self.out, info.name) if info else ""
         return path if path and exists(path) else None
 
+    def document_rows(self, unit: str) -> dict[int, int]:
+        """Return the row among the documents of each record that a unit kept, by its decision's.
+
+        Of a document that was repeated it is the first copy; copies are next to each other.
+        """
+        import pyarrow.compute as pc
+
+        outcomes = read_columns(self.decisions[unit], ("outcome",)).column(0)
+        kept: list[int] = pc.indices_nonzero(pc.equal(outcomes, "kept")).to_pylist()
+        documents = self.file(unit, "documents")
+        if documents is None or self.manifest(unit).files["documents"].rows == len(kept):
+            return dict(zip(kept, range(len(kept)), strict=True))
+        names = read_columns(self.decisions[unit], ("id",)).column(0).to_pylist()
+        ids = read_columns(documents, ("id",)).column(0).to_pylist()
+        rows, place = {}, 0
+        for row, following in zip(kept, [*kept[1:], None], strict=True):
+            rows[row] = place
+            place += 1
+            is_last = following is None or names[following] != names[row]
+            while is_last and place < len(ids) and ids[place] == names[row]:
+                place += 1
+        return rows
+
     def of_source(self, unit: str) -> str | None:
         """Return the unit that takes the documents of a unit of the source."""
         if unit in self._unit_set:

@@ -45,15 +45,10 @@ def _unit_above(source: StageFiles, stage: StageFiles, unit: str) -> str | None:
 
 
 def _fill(stage: StageFiles, unit: str, kept: list[Shown]) -> None:
-    """Set the texts of kept documents: the n-th that was kept is the n-th in the file."""
-    import pyarrow.compute as pc
-
-    if not kept:
-        return
-    outcomes = read_columns(stage.decisions[unit], ("outcome",)).column(0)
-    is_kept = pc.equal(outcomes, "kept").to_numpy(zero_copy_only=False)
-    places = is_kept.cumsum() - 1
-    _take(stage.file(unit, "documents"), {int(places[one.row]): one for one in kept})
+    """Set the texts of kept documents."""
+    if kept:
+        rows = stage.document_rows(unit)
+        _take(stage.file(unit, "documents"), {rows[one.row]: one for one in kept})
 
 
 def _take(path: str | None, wanted: dict[int, Shown]) -> None:

@@ -107,16 +107,7 @@ class Explainer:
 
     def _document_row(self, place: Place) -> int:
         """Return the place of a kept record, or its first copy, among those of its unit."""
-        import pyarrow.compute as pc
-
-        stage = self.run.stage(place.stage)
-        path, manifest = stage.decisions[place.unit], stage.manifest(place.unit)
-        documents = stage.file(place.unit, "documents")
-        if documents and manifest.files["documents"].rows != manifest.kept:  # there are copies
-            ids: list[str] = read_columns(documents, ("id",)).column("id").to_pylist()
-            return ids.index(self._decision(place)["id"])
-        outcomes = read_columns(path, ("outcome",)).column("outcome").slice(0, place.row)
-        return int(pc.sum(pc.equal(outcomes, "kept")).as_py() or 0)
+        return self.run.stage(place.stage).document_rows(place.unit)[place.row]
 
     def _document(self, stage: StageFiles, unit: str, row: int) -> Entry:
         path = stage.file(unit, "documents")

@@ -17,7 +17,7 @@ from ..plan import Plan
 from ..status import Status, read_status
 from ..storage import open_input
 from .histograms import Histogram, histograms, read_measures
-from .published import read_counted
+from .published import count_hosts, read_counted
 from .scan import MAX_UNITS, Scan, scan
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def read_figures(out: str, plan: Plan | None = None) -> Figures:
             charts += histograms(files, found, totals[files.name].kept)
             if not found.all_units:
                 sampled.append(f"histograms of {files.name}: a part of its units")
-    counted = {run.output.name, *(stage.name for stage in run.first)}
+    counted = {stage.name for stage in run.first}
     scans = {
         files.name: scan(files, files.name in counted)
         for files in run.stages.values()
@@ -104,12 +104,13 @@ def read_figures(out: str, plan: Plan | None = None) -> Figures:
     }
     if not all(one.all_units for one in scans.values()):
         sampled.append(f"domains, languages and duplicates: {MAX_UNITS} units of each stage")
+    languages, hosts = _published(run.output)
     return Figures(
         status,
         _settings(run, plan),
         charts,
-        _domains(run, scans),
-        _languages(run.output),
+        _domains(run, scans, hosts),
+        sorted(languages.items(), key=lambda item: (-item[1], item[0])),
         _lengths(run.output, sampled),
         _clusters(scans),
         _kept(run, scans),
@@ -135,15 +136,16 @@ def _some(stage: StageFiles, limit: int) -> list[tuple[str, str]]:
     return sorted(stage.decisions.items(), key=lambda item: sample_hash(item[0]))[:limit]
 
 
-def _domains(run: RunFiles, scans: Mapping[str, Scan]) -> list[Domain]:
+def _domains(run: RunFiles, scans: Mapping[str, Scan], kept: Counter[str]) -> list[Domain]:
     """Return the hosts with most published documents."""
     records: Counter[str] = Counter()
-    for stage in run.first:
-        if stage.name in scans:
-            records += scans[stage.name].hosts
-    kept = scans[run.output.name].kept_hosts if run.output.name in scans else Counter()
+    first = [scans[stage.name] for stage in run.first if stage.name in scans]
+    for one in first:
+        records.update(one.hosts)
     top = sorted(kept.items(), key=lambda item: (-item[1], item[0]))[:_MAX_DOMAINS]
-    return [Domain(host, max(records[host], count), count) for host, count in top]
+    # Of many units, those looked at here and there are not of the same inputs.
+    least = {} if all(one.all_units for one in first) else kept
+    return [Domain(host, max(records[host], least.get(host, 0)), count) for host, count in top]
 
 
 def _document_files(stage: StageFiles, limit: int) -> Iterable[str]:
@@ -153,16 +155,20 @@ def _document_files(stage: StageFiles, limit: int) -> Iterable[str]:
             yield path
 
 
-def _languages(stage: StageFiles) -> list[tuple[str, int]]:
+def _published(stage: StageFiles) -> tuple[Counter[str], Counter[str]]:
+    """Return the languages and hosts of the published documents, copies of one included."""
     import pyarrow.compute as pc
 
-    counts: Counter[str] = Counter()
+    languages: Counter[str] = Counter()
+    hosts: Counter[str] = Counter()
     for path in _document_files(stage, MAX_UNITS):
-        table = read_counted(path, "language")
-        if table.num_columns:
-            for one in pc.value_counts(table.column(0)).to_pylist():
-                counts[one["values"] or "unknown"] += one["counts"]
-    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        table = read_counted(path, "language", "url")
+        if "language" in table.column_names:
+            for one in pc.value_counts(table.column("language")).to_pylist():
+                languages[one["values"] or "unknown"] += one["counts"]
+        if "url" in table.column_names:
+            hosts.update(count_hosts(table.column("url")))
+    return languages, hosts
 
 
 def _text_lengths(path: str, limit: int) -> tuple[list[NDArray[np.int64]], bool]:

@@ -121,11 +121,11 @@ def content(figures: Figures) -> str:
         (escaped(name), bar([(count, "keep")], total), f"{count:,}", share(count, total))
         for name, count in figures.languages[:30]
     ]
-    most = max((one.records for one in figures.domains), default=0)
+    most = max((max(one.records, one.kept) for one in figures.domains), default=0)
     domains = [
         (
             f"<bdi>{escaped(one.host, 80)}</bdi>",
-            bar([(one.kept, "keep"), (one.records - one.kept, "held")], most),
+            bar([(one.kept, "keep"), (max(one.records - one.kept, 0), "held")], most),
             f"{one.kept:,}",
             f"{one.records:,}",
         )

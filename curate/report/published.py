@@ -59,6 +59,18 @@ def read_counted(path: str, *names: str) -> Any:
     return table.select([name for name, kind in kinds if str(kind) == _COUNTED[name]])
 
 
+def count_hosts(urls: Any) -> Counter[str]:
+    """Count the hosts of a column of URLs."""
+    import pyarrow.compute as pc
+
+    found: Counter[str] = Counter()
+    hosts = pc.struct_field(pc.extract_regex(urls.drop_null(), _HOST), "host")
+    for one in pc.value_counts(hosts).to_pylist():
+        if one["values"]:
+            found[one["values"].lower()] += one["counts"]
+    return found
+
+
 def count(plan: Plan) -> Published:
     """Look through the published files, or 64 of them."""
     import pyarrow.compute as pc
@@ -78,11 +90,7 @@ def count(plan: Plan) -> Published:
             total = pc.sum(table.column("token_count")).as_py() or 0
             found.tokens = (found.tokens or 0) + int(total)
         if "url" in table.column_names:
-            urls = table.column("url").drop_null()
-            hosts = pc.struct_field(pc.extract_regex(urls, _HOST), "host")
-            for one in pc.value_counts(hosts).to_pylist():
-                if one["values"]:
-                    found.hosts[one["values"].lower()] += one["counts"]
+            found.hosts.update(count_hosts(table.column("url")))
     return found
 
 

@@ -9,12 +9,12 @@ from typing import Any
 from ..explain.run_files import StageFiles, read_columns
 from ..explain.samples import sample_hash
 from ..explain.show import Shown, shown_of
+from .published import count_hosts
 
 MAX_UNITS = 400
 _POOL = 64  # candidates of each reason, of which those with the least hashes are shown
 _PER_UNIT = 256
 _MESSAGES = 5
-_HOST = r"^[A-Za-z][A-Za-z0-9+.-]*://(?:www\.)?(?P<host>[^/?#:]+)"
 _COLUMNS = (
     *("id", "url", "outcome", "reason", "value", "threshold", "message"),
     *("cluster", "cluster_size", "duplicate_of", "duplicate_of_url"),
@@ -27,7 +27,6 @@ class Scan:
 
     Attributes:
         hosts: records of each host.
-        kept_hosts: those of them that were kept.
         pools: documents to choose samples from, by reason; "" for the kept.
         messages: a few of each way to fail, by reason.
         clusters: size and the URL kept of each cluster of duplicates.
@@ -36,7 +35,6 @@ class Scan:
     """
 
     hosts: Counter[str] = field(default_factory=Counter)
-    kept_hosts: Counter[str] = field(default_factory=Counter)
     pools: dict[str, list[Shown]] = field(default_factory=lambda: defaultdict(list))
     messages: dict[str, list[str]] = field(default_factory=dict)
     clusters: dict[str, tuple[int, str]] = field(default_factory=dict)
@@ -56,26 +54,10 @@ def scan(stage: StageFiles, with_hosts: bool) -> Scan:
     for unit, path in chosen:
         table = read_columns(path, _COLUMNS)
         if with_hosts:
-            _count_hosts(found, table)
+            found.hosts.update(count_hosts(table.column("url")))
         _choose(found, stage, unit, table)
         _take_clusters(found, table)
     return found
-
-
-def _count_hosts(found: Scan, table: Any) -> None:
-    import pyarrow.compute as pc
-
-    for counts, urls in (
-        (found.hosts, table.column("url")),
-        (
-            found.kept_hosts,
-            table.column("url").filter(pc.equal(table.column("outcome"), "kept")),
-        ),
-    ):
-        hosts = pc.struct_field(pc.extract_regex(urls.drop_null(), _HOST), "host")
-        for one in pc.value_counts(hosts).to_pylist():
-            if one["values"] is not None:
-                counts[one["values"].lower()] += one["counts"]
 
 
 def _choose(found: Scan, stage: StageFiles, unit: str, table: Any) -> None:
