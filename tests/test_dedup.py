@@ -293,6 +293,19 @@ def test_a_task_that_needs_more_memory_than_there_is_says_so() -> None:
         check_memory("minhash_clusters", "9 documents", free * 2)
 
 
+def test_captures_of_one_id_are_not_taken_for_each_other(dedup: Dedup) -> None:
+    """What a removed one differs in is told from the one that is kept, not from itself."""
+    words = article(1)
+    dedup.write("a", [page("url", revised(words, 3), 9)])
+    dedup.write("b", [page("url", words, 2)])
+    dedup()
+    assert [row["text"] for row in dedup.published()] == [" ".join(words)]
+    explainer = Explainer(str(dedup.folder / "out"))
+    ways = [explainer.trace(place) for place in explainer.find("url")]
+    (removed,) = (way[-1]["duplicate"] for way in ways if way[-1]["outcome"] == "dropped")
+    assert removed["similarity"] < 1 and len(removed["difference"]) == 2
+
+
 def test_documents_are_repeated_by_the_size_of_their_cluster(dedup: Dedup) -> None:
     """A weight of 3 publishes a document three times, one of 0 leaves it out."""
     pages = [page("one", article(1)), page("two", article(2)), page("two-b", article(2), 2)]

@@ -243,16 +243,19 @@ class Explainer:
         return found
 
     def _text_of(self, identifier: str, stage: StageFiles) -> str | None:
-        """Return the text that another document had after a stage."""
-        for place in self._index.find(identifier)[:1]:
+        """Return the text, after a stage, of the document that the next one kept of its copies.
+
+        Of several records of one id, such as the captures of a URL, others may be removed there.
+        """
+        for place in self._index.find(identifier):
             here: Place | None = place
-            while here is not None:
-                if self._decision(here)["outcome"] != "kept":
-                    return None
-                row = self._document_row(here)
-                if here.stage == stage.name:
-                    return self.text(stage, here.unit, row)
-                here = self._next(self.run.stage(here.stage), here.unit, row, identifier, [])
+            text = None
+            while here is not None and self._decision(here)["outcome"] == "kept":
+                if text is not None:
+                    return text
+                before, row = self.run.stage(here.stage), self._document_row(here)
+                text = self.text(before, here.unit, row) if before.name == stage.name else None
+                here = self._next(before, here.unit, row, identifier, [])
         return None
 
     def _published(self, stage: StageFiles, unit: str, row: int) -> Entry:
