@@ -12,6 +12,7 @@ from curate.cli import main
 from curate.explain.marks import marked_lines
 from curate.explain.safe_text import one_line, visible
 
+from .conftest import Cli
 from .explained_runs import HOSTILE, hostile_run, sample_run
 
 
@@ -122,3 +123,21 @@ def test_visible_text_has_no_control_characters(text: str) -> None:
     """Line feeds and tabs alone stay."""
     for shown in (visible(text), one_line(text)):
         assert all(char.isprintable() or char in "\n\t" for char in shown)
+
+
+def test_captures_of_one_id_have_their_own_texts(
+    cli: Cli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Dropped by the stage that reads them, each is shown with what it held."""
+    file = (cli.folder / "toy.py").read_text()
+    file = file.replace("source=loaded, steps", "source=JsonlReader(paths), steps")
+    (cli.folder / "toy.py").write_text(file)
+    rows = [{"id": "url", "text": "x" * number} for number in (3, 9, 0, 6)]
+    (cli.folder / "one.jsonl").write_text("\n".join(json.dumps(row) for row in rows[:2]))
+    (cli.folder / "two.jsonl").write_text("\n".join(json.dumps(row) for row in rows[2:]))
+    for paths, texts in (("one.jsonl", ["xxx", "xxxxxxxxx"]), ("two.jsonl", [None, None])):
+        cli("run", "toy.py", "-p", f"paths={paths}")
+        pages = show(cli.folder / "runs/toy", capsys, "--dropped")
+        assert [page["text"] for page in pages] == texts
+        (page,) = show(cli.folder / "runs/toy", capsys, "--dropped", "--limit", "1")
+        assert page["text"] == texts[0]

@@ -63,6 +63,25 @@ def _fill_samples(stage: StageFiles, unit: str, dropped: list[Shown]) -> None:
     path = stage.file(unit, "samples") if dropped and stage.is_done(unit) else None
     if path is None:
         return
-    ids = read_columns(path, ("id",)).column(0).to_pylist()
-    places = {identifier: place for place, identifier in enumerate(ids)}
-    _take(path, {places[one.id]: one for one in dropped if one.id in places})
+    ids = [one.id for one in dropped]
+    decided, sampled = _places(stage.decisions[unit], ids), _places(path, ids)
+    wanted = {}
+    for one in dropped:
+        # Records of one id and reason are in the order of the input; of some there is no sample.
+        rows, places = decided[one.id, one.reason], sampled.get((one.id, one.reason), [])
+        if len(rows) == len(places):
+            wanted[places[rows.index(one.row)]] = one
+    _take(path, wanted)
+
+
+def _places(path: str, ids: list[str]) -> dict[tuple[str, str | None], list[int]]:
+    """Return the rows of records with these ids, by id and reason."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    table = read_columns(path, ("id", "reason"))
+    rows = pc.indices_nonzero(pc.is_in(table.column("id"), pa.array(ids, pa.string())))
+    found: dict[tuple[str, str | None], list[int]] = defaultdict(list)
+    for row, one in zip(rows.to_pylist(), table.take(rows).to_pylist(), strict=True):
+        found[one["id"], one["reason"]].append(row)
+    return found
