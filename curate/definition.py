@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import CurateError, DefinitionError
+from .input_stream import reading
 from .own_code import PIPELINE
 from .pipeline import Pipeline
 
@@ -29,7 +30,9 @@ class _Fresh(importlib.machinery.SourceFileLoader):
 
 def load(path: str) -> Callable[..., object]:
     """Import a pipeline file and return its function `pipeline`."""
-    if not Path(path).is_file():
+    with reading(path):
+        found = Path(path).is_file()
+    if not found:
         raise DefinitionError(
             f"{path}: there is no such pipeline file (looked from {Path.cwd()}).\n"
             "Give a Python file with a function `pipeline`, such as pipelines/fineweb.py."

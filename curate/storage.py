@@ -96,7 +96,8 @@ def exists(path: str) -> bool:
             fs.info(key)
             return True
         return False
-    return Path(path).exists()
+    with reading(path):
+        return Path(path).exists()
 
 
 def file_size(path: str) -> int | None:
@@ -106,10 +107,9 @@ def file_size(path: str) -> int | None:
         with suppress(FileNotFoundError), _reaching(path):
             return int(fs.info(key)["size"])
         return None
-    try:
+    with reading(path), suppress(FileNotFoundError, NotADirectoryError):
         return Path(path).stat().st_size
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+    return None
 
 
 def names(folder: str) -> list[str]:
@@ -122,10 +122,9 @@ def names(folder: str) -> list[str]:
         except FileNotFoundError:
             return []
         return sorted(name.rstrip("/").rsplit("/", 1)[-1] for name in listed)
-    try:
+    with reading(folder), suppress(FileNotFoundError, NotADirectoryError):
         return sorted(entry.name for entry in os.scandir(folder))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+    return []
 
 
 @contextmanager
@@ -149,7 +148,15 @@ def files_below(folder: str) -> list[str]:
         fs, key = filesystem(folder)
         with _reaching(folder):
             return [fs.unstrip_protocol(path) for path in listing.below_in_store(fs, key)]
-    return sorted(str(path) for path in Path(folder).rglob("*") if path.is_file())
+    found = []
+    # Not `rglob`, which leaves out folders that it cannot list.
+    with reading(folder):
+        for path in (Path(folder, name) for name in names(folder)):
+            if path.is_dir() and not path.is_symlink():
+                found += files_below(str(path))
+            elif path.is_file():
+                found.append(str(path))
+    return sorted(found)
 
 
 def remove(path: str) -> None:

@@ -109,6 +109,14 @@ def test_planning_loads_nothing_heavy(cli: Cli) -> None:
     assert done.stdout.strip().endswith("[]")
 
 
+@pytest.mark.parametrize("command", ["run toy.py --out", "status", "verify", "cancel", "plan"])
+def test_a_path_that_cannot_be_looked_at_is_one_message(cli: Cli, command: str) -> None:
+    """Its name is too long here; it is the same where rights are missing."""
+    done = cli(*command.split(), f"{'x' * 300}/toy.py", code=2)
+    assert "cannot be read: File name too long" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_an_output_folder_that_cannot_be_is_one_message(cli: Cli) -> None:
     """A file where a folder should be is told without a stack trace."""
     done = cli("run", "toy.py", "--out", "toy.py", code=1)
