@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -61,8 +62,9 @@ def _local_inputs(pattern: str, places: dict[tuple[int, int], str]) -> Iterator[
         where = error.filename or pattern
         raise InputError(f"{pattern}: {where} cannot be listed: {error.strerror}.") from error
     for path in paths:
-        if Path(path).is_file():
+        with reading(path):
             found = Path(path).stat()
+        if stat.S_ISREG(found.st_mode):
             path = _normal(path, found)
             other = places.setdefault((found.st_dev, found.st_ino), path)
             if other != path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache, partial
@@ -87,7 +88,13 @@ def _local(folder: str) -> Iterator[_Entry]:
     except (FileNotFoundError, NotADirectoryError):
         return
     for entry in found:
-        yield f"{folder}{entry.name}", entry.is_dir, {}
+        yield f"{folder}{entry.name}", partial(_is_folder, entry), {}
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    if entry.is_symlink():  # one whose disk is away is an error; `is_dir` says no
+        return stat.S_ISDIR(entry.stat().st_mode)
+    return entry.is_dir()
 
 
 def _remote(fs: Any) -> _List:

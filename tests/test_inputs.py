@@ -103,6 +103,20 @@ def test_a_file_that_changed_before_it_was_opened_is_an_error(tmp_path: Path) ->
         raise AssertionError("was opened")
 
 
+def test_a_link_that_leads_nowhere_is_an_error(tmp_path: Path) -> None:
+    """Its file would be missing in silence, as while the disk it lies on is away."""
+    (tmp_path / "a").write_text("data")
+    (tmp_path / "b").symlink_to("away/b")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    for pattern in ("*", "b", "*/data", "**/a"):
+        with pytest.raises(InputError, match="/b cannot be listed: No such file"):
+            list_inputs(f"{tmp_path}/{pattern}")
+    assert [file.path for file in list_inputs(f"{tmp_path}/a*")] == [f"{tmp_path}/a"]
+    (tmp_path / "b").unlink()
+    assert [file.path for file in list_inputs(f"{tmp_path}/*")] == [f"{tmp_path}/a"]
+
+
 def test_a_file_under_two_spellings_is_one_input(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
