@@ -274,6 +274,26 @@ def test_lines_packed_in_a_way_that_is_not_read_are_refused(pack: Callable[[byte
         next(JsonlReader("").read("a", io.BytesIO(pack(GOOD))))
 
 
+@pytest.mark.parametrize("encoding", ["PLAIN", "DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"])
+def test_texts_in_any_encoding_are_read(encoding: str) -> None:
+    """Other writers than pyarrow use those of DELTA without being asked; a file may have both."""
+    texts = [f"{'the same beginning ' * (n % 7)}{n}" for n in range(500)]
+    ids = [f"id {n}" for n in range(500)]
+    written = io.BytesIO()
+    pq.write_table(
+        pa.table({"id": ids, "text": texts}),
+        written,
+        use_dictionary=["id"],
+        column_encoding={"text": encoding},
+        row_group_size=200,
+        data_page_size=512,
+    )
+    read = list(ParquetReader("x").read("x", io.BytesIO(written.getvalue())))
+    assert [(doc.id, doc.text, fate) for doc, fate in read] == [
+        (id, text, None) for id, text in zip(ids, texts, strict=True)
+    ]
+
+
 def test_a_run_goes_on_past_an_input_that_is_refused(cli: Cli) -> None:
     """One bad file never stops the others, and no stack trace is shown."""
     pipeline = (cli.folder / "toy.py").read_text().replace("JsonlReader", "ParquetReader")

@@ -94,6 +94,7 @@ class ParquetReader(Reader):
     """
 
     name = "parquet"
+    version = 2
 
     paths: str = field(metadata={"fingerprint": False})
     text: str = "text"

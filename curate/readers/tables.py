@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from itertools import accumulate
 from typing import Any, BinaryIO
 
@@ -11,6 +11,7 @@ from ..errors import CurateError, is_of_machine
 from ..steps import Failure
 
 _DICTIONARY_BYTES = 64 << 20
+_DELTAS = frozenset(("DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY"))
 _LARGE_ROWS = 16  # in memory at a time where a value that stands in each of them is there each time
 
 
@@ -33,10 +34,12 @@ def open_table(path: str, stream: BinaryIO, types: Mapping[str, str], optional: 
         file = open_parquet(stream)
         schema = file.schema_arrow
         # As dictionaries, a value that stands in a million rows is in memory once. Of a large group
-        # they would be copied with every batch, and beyond 2 GB Arrow takes them for damage.
-        groups = map(file.metadata.row_group, range(file.num_row_groups))
+        # they would be copied with every batch, and beyond 2 GB Arrow takes them for damage; of
+        # DELTA encodings, as other writers use them, it makes none.
+        groups = [file.metadata.row_group(index) for index in range(file.num_row_groups)]
         is_large = max((group.total_byte_size for group in groups), default=0) > _DICTIONARY_BYTES
-        strings = [] if is_large else [column.name for column in schema if _is(column.type)]
+        in_rows = is_large or _is_delta(file.metadata, groups, {*types, optional})
+        strings = [] if in_rows else [column.name for column in schema if _is(column.type)]
         file = open_parquet(stream, metadata=file.metadata, read_dictionary=strings)
     except damage as error:
         if is_of_machine(error):
@@ -53,7 +56,7 @@ def open_table(path: str, stream: BinaryIO, types: Mapping[str, str], optional: 
         if not _fits(found, kind):
             raise CurateError(f"{path}: the column {name!r} is {found} and not {kind}.")
     wanted = [*types, *([optional] if schema.names.count(optional) == 1 else [])]
-    return Table(file, list(dict.fromkeys(wanted)), damage, _LARGE_ROWS if is_large else None)
+    return Table(file, list(dict.fromkeys(wanted)), damage, _LARGE_ROWS if in_rows else None)
 
 
 class Table:
@@ -122,6 +125,17 @@ def _value(column: Any, row: int, limit: int) -> Any:
         if size > limit:
             raise _TooLarge(size)
     return scalar.as_py()
+
+
+def _is_delta(metadata: Any, groups: Sequence[Any], names: Set[str]) -> bool:
+    """Tell whether strings of one of these columns are in an encoding of DELTA."""
+    columns = [n for n in range(metadata.num_columns) if metadata.schema.column(n).path in names]
+    return any(
+        encoding in _DELTAS
+        for group in groups
+        for column in columns
+        for encoding in group.column(column).encodings
+    )
 
 
 def _is(kind: Any) -> bool:
