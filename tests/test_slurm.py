@@ -104,6 +104,19 @@ def test_other_jobs_of_the_user_may_have_any_name(slurm: Cli) -> None:
         subprocess.run(["scancel", job], env=slurm.environment, check=True)
 
 
+def test_tasks_that_others_cancel_are_given_again(slurm: Cli, cluster: Cluster) -> None:
+    """As a controller does that has lost its last seconds; it says nothing against the profile."""
+    slurm("run", "toy.py", "--out", "calm")
+    cluster.drain(*cluster.names)
+    process = slurm.start("run", "toy.py", "--executor", "slurm")
+    for _ in range(5):
+        until(cluster.jobs, process)
+        subprocess.run(["scancel", "--user=root"], env=cluster.environment, check=True)
+        until(lambda: not cluster.jobs(), process)
+    cluster.resume(*cluster.names)
+    finishes(slurm, process)
+
+
 def test_a_changed_threshold_ends_the_tasks_of_the_old_one(slurm: Cli, cluster: Cluster) -> None:
     """The later command's tasks take the place of those that do what nobody wants any more."""
     first = waiting(slurm, "--tasks", "1")

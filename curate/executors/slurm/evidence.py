@@ -27,6 +27,7 @@ class Evidence:
         refusing: nodes on which tasks have said, since the last progress, that they cannot work.
         silenced: tasks that were cancelled because they gave no sign of life.
         fruitless: nodes on which tasks ended before they had a unit.
+        cancelled: whether tasks were cancelled, by others, before they had a unit.
     """
 
     def __init__(self, nodes: Nodes, stage: str, claims: Claims) -> None:
@@ -43,6 +44,7 @@ class Evidence:
         self.refusing: set[str] = set()
         self.silenced: set[str] = set()
         self.fruitless: set[str] = set()
+        self.cancelled = False
 
     def owner(self, unit: str, number: int) -> tuple[str, str]:
         """Return the task that made an attempt, and its node."""
@@ -110,7 +112,12 @@ class Evidence:
         """
         if self._before is None:  # what an earlier command met may have been mended
             self._before = {job.task for job in jobs if not job.live}
-        jobs = [job for job in jobs if job.node and job.task not in self._before]
+        jobs = [job for job in jobs if job.task not in self._before]
+        self.cancelled = any(
+            job.state == "CANCELLED" and job.task not in self._claimants | self.silenced
+            for job in jobs
+        )
+        jobs = [job for job in jobs if job.node]
         failed = {
             job.task: job.node
             for job in jobs

@@ -30,6 +30,9 @@ _LOOK_EVERY_S = (0.5, 30.0)
 # sbatch may refuse for a while, as when the user's limit of jobs is reached.
 _REFUSED_FOR_S = 3600.0
 _CANNOT_BEGIN = 3
+# A controller that comes back without its last seconds gives numbers again, and nodes that know
+# these as ended have what begins with one of them cancelled: it says nothing of the profile.
+_CANCELLED = 12
 # These wait because nodes are busy: letting them onto a bad node would waste their attempts there.
 _IN_TURN, _IN_TURN_S = {"Priority", "Resources"}, 24 * 3600.0
 
@@ -302,7 +305,8 @@ class StageRun:
         wanted = min(self._profile.tasks - len(ours), -(-len(free) // workers) - len(coming))
         if wanted < 1 or waiting:
             return
-        if self._waves >= _CANNOT_BEGIN:
+        most_waves = _CANCELLED if self._evidence.cancelled else _CANNOT_BEGIN
+        if self._waves >= most_waves:
             if not owners:
                 raise self._complaint(jobs)
             # Others work: a node is out of order, and ends what it is given at once.
@@ -332,7 +336,7 @@ class StageRun:
             if barred and no_node:
                 self._let_in([], barred)
             elif bad and no_node and not owners:
-                if self._waves >= _CANNOT_BEGIN:
+                if self._waves >= most_waves:
                     raise self._complaint(jobs) from error
                 self._let_in([], barred)  # the good ones may be no nodes of this stage
             else:
