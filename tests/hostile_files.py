@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import io
 import json
 import os
@@ -12,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, inf
 from pathlib import Path
+
+import pyarrow as pa
 
 from curate.errors import CurateError
 from curate.extract.html import HtmlExtractor, TrafilaturaExtractor
@@ -77,6 +81,10 @@ def apart(function: Callable[[], dict[str, int]], bound: Bound, address_bytes: i
             own; they inherit it.
     """
     more = address_bytes or int(bound.megabytes) << 20
+    # The child would take what we have freed and kept, and that is not counted.
+    gc.collect()
+    pa.default_memory_pool().release_unused()
+    ctypes.CDLL(None).malloc_trim(0)
     reading, writing = os.pipe()
     process = os.fork()
     if not process:

@@ -131,6 +131,16 @@ def written(content: Any, **options: Any) -> bytes:
     return stream.getvalue()
 
 
+def repeated(name: str, value: Any, rows: int) -> bytes:
+    """Return a file in which a value stands in each row, and takes the bytes of one."""
+    whole = pq.read_table(io.BytesIO(table(size=list(range(rows)))))
+    at = whole.column_names.index(name)
+    whole = whole.set_column(at, name, value.take(pa.array([0] * rows)))
+    path = "tags.list.element" if name == "tags" else name
+    encoding = {path: "DELTA_BYTE_ARRAY"}
+    return written(whole, use_dictionary=False, column_encoding=encoding)
+
+
 def damaged(rows: int) -> bytes:
     """Return a file of three row groups, of which the second is overwritten in part."""
     texts = [f"a text {number} of many" * 20 for number in range(rows)]
@@ -190,6 +200,16 @@ TABLES: dict[str, tuple[Callable[[], bytes], dict[str, int]]] = {
     ),
     "a text of 30 MB in 40 rows, once in the file": (
         lambda: table(text=pa.DictionaryArray.from_arrays([0] * 40, ["a" * 30_000_000])),
+        {"kept": 40},
+    ),
+    "a text of 60 MB in 20 rows, once in the page": (
+        lambda: repeated("text", pa.array(["a" * 60_000_000], pa.large_string()), 20),
+        {"too_large": 20},
+    ),
+    "tags of 20 MB in 40 rows, once in the page": (
+        lambda: repeated(
+            "tags", pa.array([["a" * 20_000_000]], pa.large_list(pa.large_string())), 40
+        ),
         {"kept": 40},
     ),
     "a page that is damaged": (lambda: damaged(3000), {"kept": 2000, "parquet_damaged": 1}),

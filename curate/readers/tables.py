@@ -34,12 +34,15 @@ def open_table(path: str, stream: BinaryIO, types: Mapping[str, str], optional: 
         file = open_parquet(stream)
         schema = file.schema_arrow
         # As dictionaries, a value that stands in a million rows is in memory once. Of a large group
-        # they would be copied with every batch, and beyond 2 GB Arrow takes them for damage; of
-        # DELTA encodings, as other writers use them, it makes none.
+        # they would be copied with every batch, and beyond 2 GB Arrow takes them for damage. Of
+        # DELTA encodings, as other writers use them, it makes none, and they repeat a value of any
+        # size in a few bytes: a row at a time.
         groups = [file.metadata.row_group(index) for index in range(file.num_row_groups)]
         is_large = max((group.total_byte_size for group in groups), default=0) > _DICTIONARY_BYTES
-        in_rows = is_large or _is_delta(file.metadata, groups, {*types, optional})
-        strings = [] if in_rows else [column.name for column in schema if _is(column.type)]
+        max_rows = _LARGE_ROWS if is_large else None
+        if _is_delta(file.metadata, groups, {*types, optional}):
+            max_rows = 1
+        strings = [] if max_rows else [column.name for column in schema if _is(column.type)]
         file = open_parquet(stream, metadata=file.metadata, read_dictionary=strings)
     except damage as error:
         if is_of_machine(error):
@@ -56,7 +59,7 @@ def open_table(path: str, stream: BinaryIO, types: Mapping[str, str], optional: 
         if not _fits(found, kind):
             raise CurateError(f"{path}: the column {name!r} is {found} and not {kind}.")
     wanted = [*types, *([optional] if schema.names.count(optional) == 1 else [])]
-    return Table(file, list(dict.fromkeys(wanted)), damage, _LARGE_ROWS if in_rows else None)
+    return Table(file, list(dict.fromkeys(wanted)), damage, max_rows)
 
 
 class Table:
@@ -128,8 +131,9 @@ def _value(column: Any, row: int, limit: int) -> Any:
 
 
 def _is_delta(metadata: Any, groups: Sequence[Any], names: Set[str]) -> bool:
-    """Tell whether strings of one of these columns are in an encoding of DELTA."""
-    columns = [n for n in range(metadata.num_columns) if metadata.schema.column(n).path in names]
+    """Tell whether strings of one of these columns, or in its lists, are in such an encoding."""
+    paths = (metadata.schema.column(number).path for number in range(metadata.num_columns))
+    columns = [number for number, path in enumerate(paths) if path.split(".")[0] in names]
     return any(
         encoding in _DELTAS
         for group in groups
