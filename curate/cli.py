@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import __version__
-from .errors import CurateError, DefinitionError, InputError
+from .errors import CurateError, DefinitionError, InputError, SignalledError
 from .explain.commands import ASKED, add_commands, finish, prepare
 
 if TYPE_CHECKING:
@@ -148,6 +148,10 @@ def _parameters(options: argparse.Namespace) -> dict[str, str]:
     return given
 
 
+def _end(*_: object) -> None:
+    raise SignalledError(143)
+
+
 def _run(options: argparse.Namespace) -> int:
     from .plan import Plan
     from .report.terminal import Display, print_given_up, print_status
@@ -155,7 +159,7 @@ def _run(options: argparse.Namespace) -> int:
     from .storage import is_remote
 
     for number in (signal.SIGTERM, signal.SIGUSR1):  # so that what was started is ended first
-        signal.signal(number, lambda *_: sys.exit(143))
+        signal.signal(number, _end)
     if options.executor != "slurm":
         _refuse(options, "tasks", "profile", "detach", "dry_run", "driver_job")
     plan = Plan(options.pipeline, _parameters(options), options.out)

@@ -15,7 +15,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from .errors import CurateError, DefinitionError
+from .errors import CurateError, DefinitionError, SignalledError
 from .input_stream import reading
 from .own_code import PIPELINE
 from .pipeline import Pipeline
@@ -76,6 +76,8 @@ def explaining(path: str) -> Iterator[None]:
     except CurateError as error:
         line = _line_in(path, error)
         raise type(error)(f"{path}{line}: {error}") from error
+    except SignalledError:
+        raise
     except (Exception, SystemExit) as error:  # to end Python here would look like all done
         line = _line_in(path, error)
         if isinstance(error, SyntaxError) and error.lineno:

@@ -57,6 +57,10 @@ class DocumentError(CurateError):
         self.message = message
 
 
+class SignalledError(SystemExit):
+    """A signal ended the process: no fault of the pipeline file that it was reading."""
+
+
 def is_of_machine(error: BaseException) -> bool:
     """Tell whether an error is of the machine: no space, no memory, too many open files, bad disk.
 

@@ -270,6 +270,18 @@ def test_json_is_all_that_goes_to_standard_output(cli: Cli) -> None:
     assert [stage["name"] for stage in value["stages"]] == ["load", "filter", "dataset"]
 
 
+def test_sigterm_while_a_definition_is_read_is_no_fault_of_it(cli: Cli) -> None:
+    """The command ends as at any other moment, and is given again."""
+    waiting = "\nPath('begun').touch()\nwhile Path('begun').exists():\n    pass\n"
+    path = cli.folder / "toy.py"
+    path.write_text(path.read_text() + waiting)
+    process = cli.start("run", "toy.py")
+    until((cli.folder / "begun").exists, process)
+    process.terminate()
+    assert "line" not in process.communicate()[1]
+    assert process.returncode == 143
+
+
 def test_what_a_definition_prints_is_not_part_of_the_answer(cli: Cli) -> None:
     """It is shown beside `--json`."""
     with (cli.folder / "toy.py").open("a") as file:

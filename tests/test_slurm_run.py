@@ -19,6 +19,7 @@ ELSEWHERE = {
     "test_an_added_input_does_only_itself",
     "test_running_again_does_nothing",
     "test_two_runs_at_once_do_no_harm",
+    "test_a_folder_that_looks_like_a_flag_is_written_to",
     "test_a_killed_run_goes_on_where_it_was",
     "test_a_killed_run_takes_its_workers_with_it",
 }
