@@ -76,14 +76,21 @@ def explaining(path: str) -> Iterator[None]:
     except CurateError as error:
         line = _line_in(path, error)
         raise type(error)(f"{path}{line}: {error}") from error
-    except SignalledError:
-        raise
     except (Exception, SystemExit) as error:  # to end Python here would look like all done
+        _raise_signal(error)
         line = _line_in(path, error)
         if isinstance(error, SyntaxError) and error.lineno:
             line = f", line {error.lineno}"
         what = " ".join(str(error).split())[:300]
         raise DefinitionError(f"{path}{line}: {type(error).__name__}: {what}") from error
+
+
+def _raise_signal(error: BaseException | None) -> None:
+    """Raise what a signal raised: up to Python 3.11 a class in the making wraps it in another."""
+    while error is not None:
+        if isinstance(error, SignalledError | KeyboardInterrupt):
+            raise error
+        error = error.__cause__
 
 
 def _line_in(path: str, error: BaseException) -> str:

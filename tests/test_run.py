@@ -270,16 +270,30 @@ def test_json_is_all_that_goes_to_standard_output(cli: Cli) -> None:
     assert [stage["name"] for stage in value["stages"]] == ["load", "filter", "dataset"]
 
 
-def test_sigterm_while_a_definition_is_read_is_no_fault_of_it(cli: Cli) -> None:
-    """The command ends as at any other moment, and is given again."""
-    waiting = "\nPath('begun').touch()\nwhile Path('begun').exists():\n    pass\n"
-    path = cli.folder / "toy.py"
-    path.write_text(path.read_text() + waiting)
+WAITING = """
+class Waiting:
+    def __set_name__(self, owner, name):
+        Path("begun").touch()
+        while Path("begun").exists():
+            pass
+"""
+
+
+@pytest.mark.parametrize(("kill", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    "wait", ["Waiting().__set_name__(None, '')", "class Own:\n    a = Waiting()"]
+)
+def test_a_signal_while_a_definition_is_read_is_no_fault_of_it(
+    cli: Cli, kill: signal.Signals, code: int, wait: str
+) -> None:
+    """The command ends as at any other moment, also where Python is making a class."""
+    with (cli.folder / "toy.py").open("a") as file:
+        file.write(WAITING + wait)
     process = cli.start("run", "toy.py")
     until((cli.folder / "begun").exists, process)
-    process.terminate()
+    process.send_signal(kill)
     assert "line" not in process.communicate()[1]
-    assert process.returncode == 143
+    assert process.returncode == code
 
 
 def test_what_a_definition_prints_is_not_part_of_the_answer(cli: Cli) -> None:
