@@ -42,7 +42,7 @@ URL = Bound(10, 300)
 PAGE = Bound(TrafilaturaExtractor.timeout_s, 1024 * TrafilaturaExtractor.memory_gb)
 PAGE_IN_PROCESS = Bound(10, 50 * HtmlExtractor.max_payload_bytes >> 20)
 NAME = Bound(1, 16)
-TEXT = Bound(10, 1000)  # each step, of a million characters
+TEXT = Bound(20, 1000)  # each step, of a million characters
 
 
 @dataclass(frozen=True, slots=True)
