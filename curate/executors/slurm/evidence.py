@@ -113,10 +113,8 @@ class Evidence:
         if self._before is None:  # what an earlier command met may have been mended
             self._before = {job.task for job in jobs if not job.live}
         jobs = [job for job in jobs if job.task not in self._before]
-        self.cancelled = any(
-            job.state == "CANCELLED" and job.task not in self._claimants | self.silenced
-            for job in jobs
-        )
+        cancelled = {job.task for job in jobs if job.state == "CANCELLED"}
+        self.cancelled = bool(cancelled - self._claimants - self.silenced)
         jobs = [job for job in jobs if job.node]
         failed = {
             job.task: job.node
