@@ -16,11 +16,19 @@ from .slurm.runs import LONG, failures, finishes, many, same, until
 
 pytestmark = pytest.mark.slurm
 
-# On n1 whatever reads Parquet fails, as with a broken installation or a full local disk.
+# On n1 whatever reads Parquet fails, as with a broken installation or a full local disk. The others
+# begin when three units have failed there, or they might have done nearly all of them by then.
 BROKEN = f"""
 python = "{sys.executable}"
 setup = '''
-if [ "$SLURMD_NODENAME" = n1 ]; then export PYTHONPATH="$PWD/broken:$PYTHONPATH"; fi
+if [ "$SLURMD_NODENAME" = n1 ]; then
+  export PYTHONPATH="$PWD/broken:$PYTHONPATH"
+else
+  until [ -e broken/seen ] || [ "$(find runs/toy/failures -name '*.json' | wc -l)" -ge 3 ]; do
+    sleep .1
+  done
+  touch broken/seen
+fi
 '''
 """
 
