@@ -175,7 +175,7 @@ def test_a_stage_that_cannot_succeed_is_given_up(slurm: Cli, cluster: Cluster) -
         write_input(slurm.folder, name, ["fail while the flag is there"])
     (slurm.folder / "flag").touch()
     done = slurm("run", "toy.py", "--executor", "slurm", code=1)
-    assert not cluster.jobs()
+    assert not cluster.live()
     for name in "abc":
         assert f"filter: in/{name}.jsonl: the worker ended with exit code 7 (log: /" in done.stderr
     assert "curate run toy.py --out runs/toy --executor slurm" in done.stderr
@@ -195,7 +195,7 @@ def test_tasks_refuse_a_changed_definition(slurm: Cli, cluster: Cluster) -> None
     errors = process.communicate(timeout=120)[1]
     assert process.returncode == 2, errors
     assert "changed during the run" in errors and "log: /" in errors
-    assert not cluster.jobs()
+    assert not cluster.live()
 
 
 def test_what_sbatch_refuses_is_quoted(slurm: Cli) -> None:

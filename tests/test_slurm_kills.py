@@ -138,7 +138,7 @@ def test_cancel_stops_a_run_that_can_go_on(slurm: Cli, cluster: Cluster) -> None
     assert "stopped" in slurm("cancel", "runs/toy").stdout
     output = process.communicate(timeout=60)
     assert process.returncode == 130, output
-    assert not cluster.jobs()
+    assert not cluster.live()
     (slurm.folder / "flag").unlink()
     slurm("run", "toy.py", "--executor", "slurm")
     assert before.items() <= manifest_times(slurm.folder, "filter").items()

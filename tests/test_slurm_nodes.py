@@ -110,7 +110,7 @@ def test_where_no_node_can_write_the_run_ends(slurm: Cli, cluster: Cluster) -> N
     errors = on_slurm(slurm, "setup = 'ulimit -f 40'\n", code=1)
     assert "cannot be written: File too large" in errors and "log: /" in errors
     assert "Traceback" not in errors
-    assert not cluster.jobs()
+    assert not cluster.live()
 
 
 def test_a_task_that_hangs_before_it_has_a_unit_is_replaced(slurm: Cli) -> None:
@@ -129,7 +129,7 @@ def test_tasks_that_all_hang_end_the_run(slurm: Cli, cluster: Cluster) -> None:
     errors = on_slurm(slurm, profile, "--tasks", "1", code=1)
     assert "its tasks hang before they have done anything" in errors
     assert "Mend modules, setup or python in the profile" in errors
-    assert not cluster.jobs()
+    assert not cluster.live()
 
 
 def test_a_unit_is_not_given_up_for_what_runs_beside_it(slurm: Cli) -> None:

@@ -171,6 +171,10 @@ class Cluster:
         """Return `<number> <state> <node> <name>` of each job in the queue."""
         return self._run("squeue", "-h", "-r", "-o", "%i %T %N %j").stdout.splitlines()
 
+    def live(self) -> list[str]:
+        """Return those jobs that have not ended: Slurm still tidies up after COMPLETING ones."""
+        return [job for job in self.jobs() if " COMPLETING " not in job]
+
     def _run(self, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             command, env=self.environment, capture_output=True, text=True, timeout=30
